@@ -102,6 +102,6 @@ def coaming_deps():
             " -e 's/#cmakedefine \\(CATCH_CONFIG_BAZEL_SUPPORT\\)/#define \\1/'" +
             " -e 's/^\\( *\\)#cmakedefine \\(.*\\)/\\1\\/\\* no \\2 \\*\\//'" +
             " src/catch2/catch_user_config.hpp.in > src/catch2/catch_user_config.hpp",
-            "! grep -q '@\\|cmakedefine' src/catch2/catch_user_config.hpp",
+            "! grep -q '^[^/]*cmakedefine' src/catch2/catch_user_config.hpp",
         ],
     )
