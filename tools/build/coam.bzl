@@ -74,3 +74,16 @@ def coam_fuzz(name, srcs, corpus = [], deps = [], copts = [], data = [], diction
         tags = tags,
         **kwargs
     )
+
+def coam_py_test(name, srcs, deps = [], size = "small", timeout = "moderate", **kwargs):
+    """py_test over unittest: `from tools.build import junit`, and junit.main() at the end."""
+    native.py_test(
+        name = name,
+        srcs = srcs,
+        main = kwargs.pop("main", srcs[0]),
+        size = size,
+        timeout = timeout,
+        python_version = "PY3",
+        deps = deps + ["//tools/build:junit"],
+        **kwargs
+    )
