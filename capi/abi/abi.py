@@ -1,18 +1,13 @@
-#!/usr/bin/python3
 """The C ABI as data: read from the installed headers, compared with the tables kept beside this file.
 
-  capi/abi/abi.py update [core.h ...]   rewrites symbols.tsv, shapes-1.0.txt and docs/reference/*.md
-                                        for the headers named (all without an argument)
-  capi/abi/abi.py version-script        prints the linker's version script made from symbols.tsv
-
-symbols.tsv keeps what a person decides (since, state, replaced-by); update adds new rows as
-"1.0 stable" and never changes or drops an existing row: removal is a decision too.
+symbols.tsv keeps what a person decides (since, state, replaced-by); shapes-1.0.txt the normalised
+declarations of everything stable; docs/reference/*.md the pages made from the headers. All three
+are renewed by update_symbols.py and held by tests/abi.
 """
 
 import os
 import re
 import subprocess
-import sys
 import tempfile
 
 from pycparser import c_ast, c_generator, c_parser
@@ -145,8 +140,8 @@ def reference(header):
     with open(os.path.join(INCLUDE, "coaming", header), encoding="utf-8") as file:
         text = file.read()
     names = {d.name: d for d in declarations(header)}
-    out = [f"# <coaming/{header}>", "", "Made from the header by `capi/abi/abi.py update`; edit the "
-           "header.", ""]
+    out = [f"# <coaming/{header}>", "", "Made from the header by `capi/abi/update_symbols.py`; edit "
+           "the header.", ""]
     seen = set()
     position = 0
     comment = ""
@@ -175,6 +170,13 @@ def reference(header):
         if name not in names or name in seen:
             continue
         seen.add(name)
+        if names[name].kind == "constant":
+            tail = re.search(r"/\*(.*?)\*/", chunk)
+            value = names[name].text.split(None, 2)[2]
+            out += [f"- `{name}` = `{value}`" + (f": {tail[1].strip()}" if tail else "")
+                    + (f" {' '.join(comment.split())}" if comment else ""), ""]
+            comment = ""
+            continue
         out += [f"### `{name}`", "", "```c", names[name].text, "```", ""]
         if comment:
             out += [comment, ""]
@@ -215,37 +217,3 @@ def update(chosen):
         "\t".join(r[c] for c in COLUMNS) + "\n" for r in rows))
     _write(os.path.join(HERE, "shapes-1.0.txt"), "".join(
         "\n".join(sections[h]) + "\n" for h in sorted(sections, key=lambda h: order.get(h, 0))))
-
-
-def version_script():
-    """One node per release, each inheriting the one before; what is unstable has its own."""
-    nodes = {}
-    for row in read_symbols():
-        if row["state"] != "unstable":
-            nodes.setdefault(tuple(int(p) for p in row["since"].split(".")), []).append(row["symbol"])
-    out, last = [], ""
-    for version in sorted(nodes):
-        name = "COAM_" + ".".join(str(p) for p in version)
-        local = "" if last else "  local: *;\n"
-        symbols = "".join(f"    {s};\n" for s in sorted(nodes[version]))
-        out.append(f"{name} {{\n  global:\n{symbols}{local}}}{' ' + last if last else ''};\n")
-        last = name
-    unstable = sorted(unstable_names(read_symbols()))
-    if unstable:
-        out.append("COAM_UNSTABLE {\n  global:\n" + "".join(f"    {s};\n" for s in unstable) + "};\n")
-    return "".join(out)
-
-
-def main(args):
-    if args[:1] == ["update"]:
-        update(args[1:] or headers())
-        return 0
-    if args == ["version-script"]:
-        sys.stdout.write(version_script())
-        return 0
-    sys.stderr.write(__doc__)
-    return 2
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -1,25 +1,13 @@
-"""Appends to symbols.tsv a row for each exported function of the headers that has none yet.
+#!/usr/bin/python3
+"""Renews what is made from the installed headers: new rows of symbols.tsv, shapes-1.0.txt, docs/reference.
 
-Usage: python3 capi/abi/update_symbols.py   (from the top of the tree)
-Rows are never removed or changed by this script: the life of a symbol is a decision, not a diff.
+Usage: python3 capi/abi/update_symbols.py [oci.h ...]   (all headers without an argument)
+Rows are never removed or changed here: the life of a symbol is a decision, not a diff.
 """
-import pathlib
-import re
 
-TABLE = pathlib.Path("capi/abi/symbols.tsv")
-HEAD = "# symbol\theader\tsince\tstate\treplaced by\n"
-DECLARATION = re.compile(r"^COAM_(?:API|CHECKED)\b[^;{]*?\b(coam_\w+)\s*\(", re.M | re.S)
+import sys
 
+import abi
 
-def main():
-    text = TABLE.read_text() if TABLE.exists() else HEAD
-    have = {line.split("\t")[0] for line in text.splitlines() if not line.startswith("#")}
-    for header in sorted(pathlib.Path("capi/include/coaming").glob("*.h")):
-        for name in DECLARATION.findall(header.read_text()):
-            if name not in have:
-                have.add(name)
-                text += f"{name}\tcoaming/{header.name}\t1.0\tstable\t\n"
-    TABLE.write_text(text)
-
-
-main()
+if __name__ == "__main__":
+    abi.update(sys.argv[1:] or abi.headers())
