@@ -1,0 +1,7 @@
+/* coaming/coaming.h: all modules of coaming in one include. */
+#ifndef COAMING_COAMING_H_
+#define COAMING_COAMING_H_
+
+#include <coaming/core.h>
+
+#endif /* COAMING_COAMING_H_ */

@@ -1,0 +1,14 @@
+// The tables of commands that modules bring; commands.cc joins them.
+//
+//   std::span<const Command> OciCommands();    // of coam, in oci_commands.cc
+//   std::span<const Command> RuncCommands();   // of a personality
+#ifndef COAMING_EXAMPLES_COAM_COMMANDS_H_
+#define COAMING_EXAMPLES_COAM_COMMANDS_H_
+
+#include <span>
+
+#include "examples/coam/cli.h"
+
+namespace coam {}  // namespace coam
+
+#endif  // COAMING_EXAMPLES_COAM_COMMANDS_H_
