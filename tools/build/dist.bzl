@@ -28,7 +28,7 @@ def _static_archive_impl(ctx):
         mnemonic = "StaticArchive",
         use_default_shell_env = True,
     )
-    return [DefaultInfo(files = depset([out]))]
+    return [DefaultInfo(files = depset([out]), runfiles = ctx.runfiles(files = [out]))]
 
 static_archive = rule(
     implementation = _static_archive_impl,
@@ -67,7 +67,7 @@ def _dist_tar_impl(ctx):
         mnemonic = "DistTar",
         use_default_shell_env = True,
     )
-    return [DefaultInfo(files = depset([out]))]
+    return [DefaultInfo(files = depset([out]), runfiles = ctx.runfiles(files = [out]))]
 
 dist_tar = rule(
     implementation = _dist_tar_impl,
