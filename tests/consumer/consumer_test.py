@@ -1,0 +1,86 @@
+"""An installed prefix serves pkg-config and CMake, shared and static, from wherever it lies."""
+
+import os
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import unittest
+
+from tools.build import junit
+
+SOURCE = os.path.abspath("tests/consumer/consumer.c")
+CMAKE = """cmake_minimum_required(VERSION 3.20)
+project(consumer C CXX)
+find_package(Coaming 1.0 REQUIRED)
+add_executable(shared consumer.c)
+target_link_libraries(shared Coaming::coaming)
+add_executable(static consumer.c)
+target_link_libraries(static Coaming::static)
+"""
+
+
+def run(*command, **kwargs):
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          check=False, **kwargs)
+    if done.returncode:
+        raise AssertionError(f"{command} ended with {done.returncode}:\n{done.stdout}")
+    return done.stdout
+
+
+class Prefix(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.work = tempfile.mkdtemp(prefix="coam-consumer-")
+        cls.prefix = os.path.join(cls.work, "a prefix")
+        with tarfile.open("dist.tar.gz") as tar:
+            tar.extractall(cls.prefix)
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.work)
+
+    def flags(self, *options):
+        env = dict(os.environ, PKG_CONFIG_PATH=os.path.join(self.prefix, "lib/pkgconfig"))
+        # pkg-config escapes blanks for the shell, so the shell does the splitting.
+        return run("pkg-config", *options, "coaming", env=env).strip()
+
+    def test_pkg_config_knows_the_version(self):
+        with open(os.path.join(self.prefix, "include/coaming/version.h"), encoding="utf-8") as file:
+            self.assertIn(f'COAM_VERSION_STRING "{self.flags("--modversion")}"', file.read())
+
+    def test_a_c_program_links_the_shared_object_by_pkg_config(self):
+        out = os.path.join(self.work, "shared")
+        run("sh", "-c", f"gcc -std=gnu99 -Wall -Werror -o {out} {SOURCE} "
+            + self.flags("--cflags", "--libs"))
+        env = {"LD_LIBRARY_PATH": os.path.join(self.prefix, "lib")}
+        self.assertIn("coaming 1.", run(out, env=env))
+
+    def test_a_c_program_links_the_static_archive_by_pkg_config(self):
+        out = os.path.join(self.work, "static")
+        flags = self.flags("--cflags", "--libs", "--static").replace(
+            "-lcoaming", "-l:libcoaming.a")
+        run("sh", "-c", f"gcc -std=gnu99 -o {out} {SOURCE} {flags}")
+        self.assertIn("coaming 1.", run(out, env={}))
+
+    def test_a_cmake_project_finds_both_targets(self):
+        source = os.path.join(self.work, "cmake")
+        os.mkdir(source)
+        shutil.copy(SOURCE, source)
+        with open(os.path.join(source, "CMakeLists.txt"), "w", encoding="utf-8") as file:
+            file.write(CMAKE)
+        build = os.path.join(source, "build")
+        run("cmake", "-S", source, "-B", build, f"-DCMAKE_PREFIX_PATH={self.prefix}")
+        run("cmake", "--build", build)
+        for name in ("shared", "static"):
+            self.assertIn("coaming 1.", run(os.path.join(build, name), env={}))
+
+    def test_the_prefix_can_be_moved(self):
+        moved = os.path.join(self.work, "moved")
+        shutil.copytree(self.prefix, moved, symlinks=True)
+        env = dict(os.environ, PKG_CONFIG_PATH=os.path.join(moved, "lib/pkgconfig"))
+        self.assertIn(moved, run("pkg-config", "--cflags", "coaming", env=env))
+
+
+if __name__ == "__main__":
+    junit.main()
