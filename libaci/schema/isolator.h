@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -88,7 +89,7 @@ Isolator MakeNoNewPrivileges(bool value);
 absl::StatusOr<Isolator> IsolatorFromString(std::string_view text);
 
 // The capabilities an app has when no isolator speaks of them, by full name.
-const std::vector<std::string_view>& DefaultCapabilities();
+std::span<const std::string_view> DefaultCapabilities();
 
 }  // namespace coaming::aci
 

@@ -70,11 +70,11 @@ std::string GoToAcArch(std::string_view goos, std::string_view goarch, std::stri
 std::string_view HostArch();
 inline constexpr std::string_view kHostOs = "linux";
 
-// ParseKeyValues reads "NAME,key=value,key=value" as rkt's and acbuild's flags have it: the first
-// element is stored under "name"; values may hold any character but a comma; a percent sign
-// stands for itself. Errors: core.invalid_argument (empty, an element without '=', a key twice).
+// ParseKeyValues reads "NAME,key=value,key=value" as the flags of rkt and acbuild have it: the first
+// element is stored under "name" (unless `named` is false); values may hold any character but a
+// comma. Errors: core.invalid_argument (empty, an element without an equals sign, a key twice).
 using KeyValues = std::vector<std::pair<std::string, std::string>>;
-absl::StatusOr<KeyValues> ParseKeyValues(std::string_view text);
+absl::StatusOr<KeyValues> ParseKeyValues(std::string_view text, bool named = true);
 
 // ParseBool reads 1 t T TRUE true True and their opposites. Errors: core.invalid_argument.
 absl::StatusOr<bool> ParseBool(std::string_view text, std::string_view what);
