@@ -1,0 +1,81 @@
+/* Calls, for the host witness, the functions that no Python test reaches: getters that Python reads
+ * otherwise, references, and calls with NULL. Exit status 0 if each did what its comment says. */
+#include <coaming/coaming.h>
+#include <stdio.h>
+#include <string.h>
+
+#define CHECK(x)                                                          \
+  do {                                                                    \
+    if (!(x)) {                                                           \
+      fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);             \
+      return 1;                                                           \
+    }                                                                     \
+  } while (0)
+
+static int core(void) {
+  coam_error *error = NULL;
+  coam_options *options = NULL;
+  CHECK(coam_version_number() == COAM_VERSION_NUMBER);
+  CHECK(strcmp(coam_version_string(), COAM_VERSION_STRING) == 0);
+  CHECK(coam_has_feature("core.jobs") == 1);
+  CHECK(coam_options_new("no.such", &options, &error) == COAM_NOT_FOUND);
+  CHECK(coam_error_exit_code(error) == 4);
+  CHECK(coam_error_retry_after_ms(error) == -1);
+  CHECK(coam_error_cause(error) == NULL);
+  coam_buf *json = NULL;
+  CHECK(coam_error_to_json(error, &json, NULL) == COAM_OK);
+  CHECK(coam_buf_ref(json) == json);
+  coam_buf_free(json);
+  CHECK(coam_buf_size(json) > 10 && coam_buf_data(json) != NULL);
+  coam_buf_free(json);
+  CHECK(coam_error_ref(error) == error);
+  coam_error_free(error);
+  coam_error_free(error);
+  const coam_reason *reason = coam_reason_find("core.limit");
+  CHECK(reason != NULL && coam_reason_exit_code(reason) == 10);
+  CHECK(coam_reason_code(reason) == COAM_RESOURCE_EXHAUSTED);
+  CHECK(coam_reason_since(reason).size > 0 && coam_reason_meaning(reason).size > 0);
+  CHECK(coam_reason_hint(reason).size > 0);
+
+  CHECK(coam_options_family_at(0) != NULL);
+  const coam_option *key = coam_options_key("context", 0);
+  CHECK(key != NULL && coam_option_name(key).size > 0 && coam_option_type(key).size > 0);
+  CHECK(coam_option_default(key).size > 0 && coam_option_since(key).size > 0);
+  CHECK(coam_option_help(key).size > 0);
+  CHECK(coam_options_new("context", &options, NULL) == COAM_OK);
+  CHECK(coam_options_set_int(options, "limits.layers", 9, NULL) == COAM_OK);
+  CHECK(coam_options_get(options, "limits.layers", 0).size == 1);
+  CHECK(coam_options_set_bytes(options, "limits.layers", "7", 1, NULL) == COAM_OK);
+  CHECK(coam_options_ref(options) == options);
+  coam_options_free(options);
+
+  coam_cancel *cancel = NULL;
+  CHECK(coam_cancel_new(&cancel, NULL) == COAM_OK);
+  CHECK(coam_cancel_ref(cancel) == cancel);
+  coam_cancel_free(cancel);
+  coam_options_set_cancel(options, cancel);
+  coam_options_set_deadline(options, 0);
+  coam_options_set_events(options, NULL, NULL, NULL);
+  coam_notes *notes = NULL;
+  CHECK(coam_notes_new(&notes, NULL) == COAM_OK);
+  CHECK(coam_notes_ref(notes) == notes);
+  coam_notes_free(notes);
+  CHECK(coam_notes_count(notes) == 0 && coam_notes_reason(notes, 0).size == 0);
+  CHECK(coam_notes_subject(notes, 0).size == 0 && coam_notes_text(notes, 0).size == 0);
+  coam_options_set_notes(options, notes);
+  coam_cancel_fire(cancel);
+  CHECK(coam_cancel_fired(cancel) == 1 && coam_cancel_fd(cancel) > 2);
+
+  coam_context *context = NULL;
+  CHECK(coam_context_new(options, &context, NULL) == COAM_OK);
+  CHECK(coam_context_ref(context) == context);
+  coam_context_free(context);
+  CHECK(coam_context_set_log(context, NULL, NULL) == COAM_OK);
+  coam_context_free(context);
+  coam_options_free(options);
+  coam_cancel_free(cancel);
+  coam_notes_free(notes);
+  return 0;
+}
+
+int main(void) { return core(); }
