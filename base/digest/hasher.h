@@ -12,6 +12,7 @@
 #include <string>
 #include <string_view>
 
+#include "absl/status/status.h"
 #include "base/digest/digest.h"
 
 namespace coaming::base {
