@@ -16,12 +16,12 @@
 
 #include "third_party/third_party_test.pb.h"
 
-#define EXPECT(condition)                                              \
-  do {                                                                 \
-    if (!(condition)) {                                                \
-      std::fprintf(stderr, "line %d: %s\n", __LINE__, #condition);     \
-      failed = true;                                                   \
-    }                                                                  \
+#define EXPECT(condition)                                          \
+  do {                                                             \
+    if (!(condition)) {                                            \
+      std::fprintf(stderr, "line %d: %s\n", __LINE__, #condition); \
+      failed = true;                                               \
+    }                                                              \
   } while (0)
 
 namespace {

@@ -6,8 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const kStrangers[] = {"libcrypto.so.3", "libssl.so.3", "libprotobuf.so.32",
-                                         "libre2.so.9", "libabsl_strings.so.20220623",
+static const char *const kStrangers[] = {"libcrypto.so.3",
+                                         "libssl.so.3",
+                                         "libprotobuf.so.32",
+                                         "libre2.so.9",
+                                         "libabsl_strings.so.20220623",
                                          "libabsl_status.so.20220623"};
 
 static int Mapped(const char *name) {
