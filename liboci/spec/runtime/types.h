@@ -163,7 +163,7 @@ struct CpuResources {
 
 struct WeightDevice {
   int64_t major = 0, minor = 0;
-  std::optional<uint16_t> weight, leaf_weight;
+  std::optional<uint32_t> weight, leaf_weight;
   bool operator==(const WeightDevice&) const = default;
 };
 
@@ -174,7 +174,7 @@ struct ThrottleDevice {
 };
 
 struct BlockIoResources {
-  std::optional<uint16_t> weight, leaf_weight;
+  std::optional<uint32_t> weight, leaf_weight;
   std::vector<WeightDevice> weight_device;
   std::vector<ThrottleDevice> read_bps, write_bps, read_iops, write_iops;
   Extra extra;

@@ -1,0 +1,61 @@
+/* What the files of coaming-launch share. One thread, no heap, no C library. */
+#ifndef COAMING_LIBOCI_RUNTIME_LAUNCH_HELPER_H_
+#define COAMING_LIBOCI_RUNTIME_LAUNCH_HELPER_H_
+
+#include "liboci/runtime/launch/plan_format.h"
+#include "liboci/runtime/launch/sys.h"
+
+#define MODE_TYPE 0170000
+#define MODE_DIR 0040000
+#define MODE_REG 0100000
+#define MODE_CHR 0020000
+#define MODE_LNK 0120000
+
+struct helper {
+  const struct coam_plan_header *plan;
+  const struct coam_step *steps;
+  uint32_t step;        /* the one being carried out */
+  int root;             /* the container's root, -1 before COAM_OP_ROOT */
+  int mask_dir;         /* a mounted empty directory to clone, or -1 */
+  const char *program;  /* found by COAM_OP_LOOKUP */
+  char program_buffer[4096];
+  char text[1024];      /* detail of the failure, or empty */
+};
+extern struct helper helper;
+
+/* A step returns 0 or -errno. */
+typedef long (*step_function)(const struct coam_step *step);
+
+/* main.c */
+int slot_fd(uint64_t slot);
+const char *plan_text(uint32_t offset); /* NULL for 0 */
+long report(uint32_t kind, int32_t value, const char *text, int fd);
+void note(long negative_errno, const char *text);
+void detail(const char *a, const char *b);
+long wait_for(char want);
+
+/* path.c: everything below the container's root, never out of it */
+int in_root(const char *path, uint64_t flags);
+int ensure_in_root(const char *path, int directory);
+int parent_in_root(const char *path, const char **name);
+void forget_parent(void);
+
+/* text.c */
+void *memset(void *to, int value, size_t size);
+void *memcpy(void *to, const void *from, size_t size);
+size_t text_length(const char *s);
+int text_equal(const char *a, const char *b);
+char *text_append(char *to, const char *end, const char *s);
+char *number_append(char *to, const char *end, long value);
+
+/* steps_*.c */
+long step_namespaces(const struct coam_step *step);
+long step_mounts(const struct coam_step *step);
+long step_settings(const struct coam_step *step);
+long step_privileges(const struct coam_step *step);
+long step_program(const struct coam_step *step);
+long step_console(const struct coam_step *step);
+long step_hook(const struct coam_step *step);
+char **plan_vector(uint32_t offset, uint64_t count); /* NULL-ended words, or NULL */
+
+#endif /* COAMING_LIBOCI_RUNTIME_LAUNCH_HELPER_H_ */

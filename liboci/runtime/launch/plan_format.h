@@ -1,0 +1,128 @@
+/* The wire form of a launch plan, shared by the host (C++) and the helper coaming-launch (C).
+ *
+ * A plan is one block: header, step records, then bytes that steps point at by offset. Every record
+ * has the same size; what its numbers and strings mean is said beside each operation. Numbers are
+ * append-only. The host seals the block; the helper still checks every offset once. Strings end in
+ * NUL; offset 0 means none. Descriptors are named by slot: number = header.fd_base + slot.
+ */
+#ifndef COAMING_LIBOCI_RUNTIME_LAUNCH_PLAN_FORMAT_H_
+#define COAMING_LIBOCI_RUNTIME_LAUNCH_PLAN_FORMAT_H_
+
+#include <stdint.h>
+
+#define COAM_PLAN_MAGIC 0x31504c43u /* "CLP1" */
+#define COAM_PLAN_VERSION 1u
+
+enum { COAM_SLOT_SYNC = 0, COAM_SLOT_PLAN = 1, COAM_SLOT_LISTEN = 2, COAM_SLOT_FIRST = 3 };
+#define COAM_NO_SLOT 0xffffffffffffffffull
+
+struct coam_plan_header {
+  uint32_t magic, version;
+  uint32_t size;      /* of the whole block */
+  uint32_t nsteps;
+  uint32_t fd_base;   /* descriptors below belong to the program */
+  uint32_t nslots;
+  uint32_t reserved[2];
+};
+
+struct coam_step {
+  uint32_t op;
+  uint32_t flags;
+  uint64_t n[6];
+  uint32_t s[4];
+};
+
+enum coam_op {
+  COAM_OP_NONE = 0,
+  /* Namespaces and ids */
+  COAM_OP_JOIN = 1,         /* n0 slot of the namespace, n1 CLONE_NEW* type */
+  COAM_OP_JOIN_PIDFD = 2,   /* n0 slot of the pidfd, n1 CLONE_NEW* set */
+  COAM_OP_UNSHARE = 3,      /* n0 CLONE_NEW* set */
+  COAM_OP_CLONE = 4,        /* n0 CLONE_NEW* set: goes on in a sibling, child of the host */
+  COAM_OP_WAIT_MAPS = 5,    /* host writes the id maps, answers 'm' */
+  COAM_OP_SET_IDS = 6,      /* n0 uid, n1 gid: all three of each; flags 1: drop groups */
+  COAM_OP_WAIT_CGROUP = 7,  /* waits for 'c': the host has attached this process */
+  COAM_OP_WAIT_HOST = 8,    /* reports NAMESPACES, waits for 'h': host-side hooks are done */
+  COAM_OP_SETSID = 9,
+  COAM_OP_KEYRING = 10,     /* s0 name of the new session keyring */
+  COAM_OP_DUMPABLE = 11,    /* n0 value */
+  /* Root and mounts */
+  COAM_OP_PROPAGATION = 20, /* n0 MS_* on "/" of the process */
+  COAM_OP_ROOT = 21,        /* s0 path; or n0 slot of a detached tree; n1 MS_* propagation of it */
+  COAM_OP_MOUNT = 22,       /* s0 type, s1 source, s2 target, s3 data; n0 MS_*, n1 propagation,
+                               n2 recursive attr set, n3 recursive attr clear */
+  COAM_OP_BIND = 23,        /* s1 source (or n5 slot of a detached tree), s2 target; n0 attr set,
+                               n1 attr clear, n2 recursive set, n3 recursive clear,
+                               n4 propagation; flags COAM_BIND_* */
+  COAM_OP_REMOUNT = 24,     /* s2 target, s3 data; n0 MS_* */
+  COAM_OP_MASK = 25,        /* s2 target */
+  COAM_OP_READONLY = 26,    /* s2 target */
+  COAM_OP_MKNOD = 27,       /* s2 path; n0 mode with type, n1 dev_t, n2 uid, n3 gid */
+  COAM_OP_BIND_NODE = 28,   /* s1 host path, s2 path: a device bound instead of made */
+  COAM_OP_SYMLINK = 29,     /* s1 text, s2 path */
+  COAM_OP_CONSOLE = 30,     /* n0 rows, n1 columns, n2 uid; sends the master */
+  COAM_OP_PIVOT = 31,       /* flags 1: MS_MOVE and chroot instead; 2: the old root shares
+                               mounts with the host */
+  COAM_OP_ROOT_PROPAGATION = 32, /* n0 MS_* on the new root, after the pivot */
+  COAM_OP_ROOT_READONLY = 33,
+  COAM_OP_TMPCOPYUP = 34,   /* like MOUNT, and what lay there is copied up */
+  COAM_OP_MKDIR = 35,       /* s2 path; n0 mode */
+  /* Settings of the process and its namespaces */
+  COAM_OP_PROC_WRITE = 50,  /* s1 path below the host's /proc, s2 value */
+  COAM_OP_HOSTNAME = 51,    /* s1 name */
+  COAM_OP_DOMAINNAME = 52,  /* s1 name */
+  COAM_OP_RLIMIT = 53,      /* n0 resource, n1 soft, n2 hard */
+  COAM_OP_SCHEDULER = 54,   /* s1 struct sched_attr, n0 size */
+  COAM_OP_IOPRIO = 55,      /* n0 value */
+  COAM_OP_AFFINITY = 56,    /* s1 mask, n0 size */
+  COAM_OP_MEMPOLICY = 57,   /* n0 mode with flags, s1 mask, n1 bits */
+  COAM_OP_PERSONALITY = 58, /* n0 persona */
+  COAM_OP_UMASK = 59,       /* n0 */
+  COAM_OP_LABEL_EXEC = 60,  /* s1 file below /proc/self/attr, s2 value */
+  COAM_OP_LOOPBACK = 61,    /* sets lo up in the current network namespace */
+  /* Privileges */
+  COAM_OP_BOUNDING = 70,    /* n0 mask of capabilities kept */
+  COAM_OP_USER = 71,        /* n0 uid, n1 gid, n2 count of groups, s1 uint32 array; flags 1: no
+                               setgroups */
+  COAM_OP_CAPS = 72,        /* n0 effective, n1 permitted, n2 inheritable, n3 ambient */
+  COAM_OP_NO_NEW_PRIVS = 73,
+  COAM_OP_SECCOMP = 74,     /* s1 sock_filter array, n0 count, n1 flags; flags 1: has a listener */
+  /* Program */
+  COAM_OP_CHDIR = 90,       /* s1 path; flags 1: a refusal is left to the next CHDIR */
+  COAM_OP_HOOK = 91,        /* s0 path, s1 argv, s2 environment, s3 state text; n0 seconds or 0,
+                               n1 count argv, n2 count environment, n3 length, n4 offset of pid */
+  COAM_OP_READY = 92,       /* flags 1: reports READY, then waits for a connection to
+                               COAM_SLOT_LISTEN; else waits for 'g' */
+  COAM_OP_EXEC = 93,        /* s1 argv, n1 count, s2 environment, n2 count, s3 PATH */
+  COAM_OP_PAUSE = 94,
+  COAM_OP_LOOKUP = 95       /* s1 argv[0], s3 PATH: finds the program, as the user it will run as */
+};
+
+enum {
+  COAM_BIND_RECURSIVE = 1u,
+  COAM_BIND_NO_CREATE = 2u, /* target must exist */
+  COAM_BIND_OPTIONAL = 4u,  /* a missing source is skipped */
+  COAM_MOUNT_PLAIN = 8u,    /* the target itself must not be a symbolic link (proc, sysfs) */
+  COAM_MOUNT_ON_PROC = 16u  /* the target may lie on procfs */
+};
+
+/* Helper -> host, SOCK_SEQPACKET: this record, then `size` bytes; descriptors by SCM_RIGHTS. */
+enum coam_report_kind {
+  COAM_REPORT_ERROR = 1,      /* value = errno; text = what exactly, or empty */
+  COAM_REPORT_CHILD = 2,      /* value = pid in the caller's view; fd = its pidfd */
+  COAM_REPORT_MAPS = 3,
+  COAM_REPORT_NAMESPACES = 4,
+  COAM_REPORT_READY = 5,
+  COAM_REPORT_CONSOLE = 6,    /* fd = master; text = its name in the container */
+  COAM_REPORT_SECCOMP = 7,    /* fd = listener */
+  COAM_REPORT_NOTE = 8        /* value = errno; done, but: text */
+};
+struct coam_report {
+  uint32_t kind;
+  uint32_t step;
+  int32_t value;
+  uint32_t size;
+};
+#define COAM_REPORT_MAX 2048
+
+#endif /* COAMING_LIBOCI_RUNTIME_LAUNCH_PLAN_FORMAT_H_ */
