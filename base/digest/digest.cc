@@ -43,7 +43,8 @@ bool IsAlgorithm(std::string_view text) {
 
 bool IsEncoded(std::string_view text) {
   for (char c : text) {
-    const bool good = IsAlgorithmChar(c) || (c >= 'A' && c <= 'Z') || c == '=' || c == '_' || c == '-';
+    const bool good =
+        IsAlgorithmChar(c) || (c >= 'A' && c <= 'Z') || c == '=' || c == '_' || c == '-';
     if (!good) return false;
   }
   return !text.empty();

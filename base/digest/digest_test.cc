@@ -19,14 +19,28 @@ TEST_CASE("digest: registered algorithms want their exact lower-case hex", "[bas
   CHECK(Digest::Parse("sha384:" + kHex96).ok());
   CHECK(Digest::Parse("sha512:" + kHex128).ok());
   CHECK(Digest::Parse("blake3:" + kHex64).ok());
-  for (const std::string& text :
-       {std::string(""), std::string("sha256"), std::string("sha256:"), ":" + kHex64,
-        "sha256:" + kHex64 + "a", "sha256:" + kHex64.substr(1), "sha256:" + std::string(64, 'A'),
-        "sha256:" + std::string(64, 'g'), "sha512:" + kHex64, "blake3:" + kHex96,
-        "SHA256:" + kHex64, "sha256::" + kHex64, "sha256:" + kHex64 + "\n", " sha256:" + kHex64,
-        std::string("a..b:x"), std::string("a+:x"), std::string("+a:x"), std::string("a:b/c"),
-        std::string("a:.."), std::string("a:b:c"), std::string("a\0:x", 4),
-        "a:" + std::string(600, 'x')}) {
+  for (const std::string& text : {std::string(""),
+                                  std::string("sha256"),
+                                  std::string("sha256:"),
+                                  ":" + kHex64,
+                                  "sha256:" + kHex64 + "a",
+                                  "sha256:" + kHex64.substr(1),
+                                  "sha256:" + std::string(64, 'A'),
+                                  "sha256:" + std::string(64, 'g'),
+                                  "sha512:" + kHex64,
+                                  "blake3:" + kHex96,
+                                  "SHA256:" + kHex64,
+                                  "sha256::" + kHex64,
+                                  "sha256:" + kHex64 + "\n",
+                                  " sha256:" + kHex64,
+                                  std::string("a..b:x"),
+                                  std::string("a+:x"),
+                                  std::string("+a:x"),
+                                  std::string("a:b/c"),
+                                  std::string("a:.."),
+                                  std::string("a:b:c"),
+                                  std::string("a\0:x", 4),
+                                  "a:" + std::string(600, 'x')}) {
     INFO(text);
     CHECK(ReasonOf(Digest::Parse(text).status()) == "digest.invalid");
   }
@@ -35,8 +49,8 @@ TEST_CASE("digest: registered algorithms want their exact lower-case hex", "[bas
 TEST_CASE("digest: an unknown algorithm that fits the grammar is valid but not verifiable",
           "[base][digest]") {
   for (const char* text : {"multihash+base58:QmRZxt2b1FVZPNqd8hsiykDL3TdBDeTSPX9Kv46HmX4Gx8",
-                           "sha256+b64u:LCa0a2j_xo_5m0U8HTBBNBNCLXBkg7-g-YpeiGJm564", "a.b-c_d:x=",
-                           "tarsum.v1+sha256:abc"}) {
+                           "sha256+b64u:LCa0a2j_xo_5m0U8HTBBNBNCLXBkg7-g-YpeiGJm564",
+                           "a.b-c_d:x=", "tarsum.v1+sha256:abc"}) {
     absl::StatusOr<Digest> d = Digest::Parse(text);
     REQUIRE(d.ok());
     CHECK_FALSE(d->verifiable());

@@ -27,63 +27,33 @@ Hasher::Hasher(DigestAlgorithm algorithm)
 
 void Hasher::Reset() {
   switch (algorithm_) {
-    case DigestAlgorithm::kSha1:
-      SHA1_Init(new (state_) SHA_CTX);
-      break;
-    case DigestAlgorithm::kSha224:
-      SHA224_Init(new (state_) SHA256_CTX);
-      break;
-    case DigestAlgorithm::kSha384:
-      SHA384_Init(new (state_) SHA512_CTX);
-      break;
-    case DigestAlgorithm::kSha512:
-      SHA512_Init(new (state_) SHA512_CTX);
-      break;
-    default:
-      SHA256_Init(new (state_) SHA256_CTX);
-      break;
+    case DigestAlgorithm::kSha1: SHA1_Init(new (state_) SHA_CTX); break;
+    case DigestAlgorithm::kSha224: SHA224_Init(new (state_) SHA256_CTX); break;
+    case DigestAlgorithm::kSha384: SHA384_Init(new (state_) SHA512_CTX); break;
+    case DigestAlgorithm::kSha512: SHA512_Init(new (state_) SHA512_CTX); break;
+    default: SHA256_Init(new (state_) SHA256_CTX); break;
   }
 }
 
 void Hasher::Update(const void* data, size_t size) {
   if (size == 0) return;
   switch (algorithm_) {
-    case DigestAlgorithm::kSha1:
-      SHA1_Update(As<SHA_CTX>(state_), data, size);
-      break;
-    case DigestAlgorithm::kSha224:
-      SHA224_Update(As<SHA256_CTX>(state_), data, size);
-      break;
-    case DigestAlgorithm::kSha384:
-      SHA384_Update(As<SHA512_CTX>(state_), data, size);
-      break;
-    case DigestAlgorithm::kSha512:
-      SHA512_Update(As<SHA512_CTX>(state_), data, size);
-      break;
-    default:
-      SHA256_Update(As<SHA256_CTX>(state_), data, size);
-      break;
+    case DigestAlgorithm::kSha1: SHA1_Update(As<SHA_CTX>(state_), data, size); break;
+    case DigestAlgorithm::kSha224: SHA224_Update(As<SHA256_CTX>(state_), data, size); break;
+    case DigestAlgorithm::kSha384: SHA384_Update(As<SHA512_CTX>(state_), data, size); break;
+    case DigestAlgorithm::kSha512: SHA512_Update(As<SHA512_CTX>(state_), data, size); break;
+    default: SHA256_Update(As<SHA256_CTX>(state_), data, size); break;
   }
 }
 
 std::string Hasher::FinishBytes() {
   unsigned char out[SHA512_DIGEST_LENGTH];
   switch (algorithm_) {
-    case DigestAlgorithm::kSha1:
-      SHA1_Final(out, As<SHA_CTX>(state_));
-      break;
-    case DigestAlgorithm::kSha224:
-      SHA224_Final(out, As<SHA256_CTX>(state_));
-      break;
-    case DigestAlgorithm::kSha384:
-      SHA384_Final(out, As<SHA512_CTX>(state_));
-      break;
-    case DigestAlgorithm::kSha512:
-      SHA512_Final(out, As<SHA512_CTX>(state_));
-      break;
-    default:
-      SHA256_Final(out, As<SHA256_CTX>(state_));
-      break;
+    case DigestAlgorithm::kSha1: SHA1_Final(out, As<SHA_CTX>(state_)); break;
+    case DigestAlgorithm::kSha224: SHA224_Final(out, As<SHA256_CTX>(state_)); break;
+    case DigestAlgorithm::kSha384: SHA384_Final(out, As<SHA512_CTX>(state_)); break;
+    case DigestAlgorithm::kSha512: SHA512_Final(out, As<SHA512_CTX>(state_)); break;
+    default: SHA256_Final(out, As<SHA256_CTX>(state_)); break;
   }
   Reset();
   return std::string(reinterpret_cast<char*>(out), DigestSize(algorithm_));
@@ -101,8 +71,8 @@ Digest Sha256(std::string_view bytes) { return HashBytes(DigestAlgorithm::kSha25
 
 absl::Status CheckDigest(const Digest& want, std::string_view bytes, std::string_view subject) {
   if (!want.verifiable()) {
-    return Fail("digest.unsupported") << subject << ": no way to verify a digest of algorithm '"
-                                      << want.algorithm() << "'";
+    return Fail("digest.unsupported")
+           << subject << ": no way to verify a digest of algorithm '" << want.algorithm() << "'";
   }
   Digest got = HashBytes(want.algorithm_id(), bytes);
   if (got == want) return absl::OkStatus();

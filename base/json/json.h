@@ -23,7 +23,7 @@
 namespace coaming::base::json {
 
 struct ParseOptions {
-  const Limits* limits = nullptr;                      // null: the defaults
+  const Limits* limits = nullptr;                        // null: the defaults
   int64_t Limits::*max_bytes = &Limits::manifest_bytes;  // which limit bounds the document
 };
 

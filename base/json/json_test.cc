@@ -23,7 +23,8 @@ std::string Reason(std::string_view text) { return ReasonOf(Parse(text).status()
 
 TEST_CASE("json: a document keeps order, number text and exact source slices", "[base][json]") {
   const std::string text =
-      " {\"b\" : [1, -0, 1.50e+2 ,\"x\\n\\u00e9\"] ,\t\"a\":{ \"n\" : null, \"t\":true,\"f\":false }}\n";
+      " {\"b\" : [1, -0, 1.50e+2 ,\"x\\n\\u00e9\"] ,\t\"a\":{ \"n\" : null, \"t\":true,\"f\":false "
+      "}}\n";
   Value v = MustParse(text);
   REQUIRE(v.is_object());
   CHECK(v.members()[0].key == "b");
@@ -76,13 +77,49 @@ TEST_CASE("json: a duplicate key is refused in small and large objects", "[base]
 }
 
 TEST_CASE("json: what is not JSON is refused with its place", "[base][json]") {
-  for (const char* text :
-       {"", " ", "{", "}", "[1,]", "{\"a\":1,}", "{a:1}", "{'a':1}", "[1 2]", "{\"a\" 1}", "nul",
-        "NaN", "Infinity", "-", "01", "1.", ".5", "1e", "+1", "0x1", "\"\t\"", "\"\\x\"",
-        "\"\\u12g4\"", "\"abc", "[\"a\\", "1 1", "{} {}", "// c\n1", "[1]/**/", "\"\x80\"",
-        "\"\xc0\xaf\"", "\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"", "\"\\ud800\"", "\"\\ud800x\"",
-        "\"\\udc00\"", "\"a\\udfffb\"", "\"\\ud800\\u0041\"", "{\"\\udc00\":1}", "\xef\xbb\xbf{}",
-        "1e400", "tru\x65x", "[\x01]"}) {
+  for (const char* text : {"",
+                           " ",
+                           "{",
+                           "}",
+                           "[1,]",
+                           "{\"a\":1,}",
+                           "{a:1}",
+                           "{'a':1}",
+                           "[1 2]",
+                           "{\"a\" 1}",
+                           "nul",
+                           "NaN",
+                           "Infinity",
+                           "-",
+                           "01",
+                           "1.",
+                           ".5",
+                           "1e",
+                           "+1",
+                           "0x1",
+                           "\"\t\"",
+                           "\"\\x\"",
+                           "\"\\u12g4\"",
+                           "\"abc",
+                           "[\"a\\",
+                           "1 1",
+                           "{} {}",
+                           "// c\n1",
+                           "[1]/**/",
+                           "\"\x80\"",
+                           "\"\xc0\xaf\"",
+                           "\"\xed\xa0\x80\"",
+                           "\"\xf4\x90\x80\x80\"",
+                           "\"\\ud800\"",
+                           "\"\\ud800x\"",
+                           "\"\\udc00\"",
+                           "\"a\\udfffb\"",
+                           "\"\\ud800\\u0041\"",
+                           "{\"\\udc00\":1}",
+                           "\xef\xbb\xbf{}",
+                           "1e400",
+                           "tru\x65x",
+                           "[\x01]"}) {
     INFO(text);
     absl::Status status = Parse(text).status();
     CHECK(ReasonOf(status) == "json.invalid");
@@ -139,10 +176,12 @@ TEST_CASE("json: writing gives the bytes that Go's encoding/json gives", "[base]
   CHECK(Write(*v.Find("u")) == "\"\xe2\x80\xa8\xe2\x80\xa9\xef\xbf\xbd\"");
   CHECK(Write(v, {.sort_keys = true, .final_newline = true}).substr(0, 5) == "{\"a\":");
   Value nested = MustParse("[[1],{}]");
-  CHECK(Write(nested, {.indent = "  ", .prefix = "> "}) == "[\n>   [\n>     1\n>   ],\n>   {}\n> ]");
+  CHECK(Write(nested, {.indent = "  ", .prefix = "> "}) ==
+        "[\n>   [\n>     1\n>   ],\n>   {}\n> ]");
 }
 
-TEST_CASE("json: the canonical form sorts by bytes and escapes two characters only", "[base][json]") {
+TEST_CASE("json: the canonical form sorts by bytes and escapes two characters only",
+          "[base][json]") {
   Value v = MustParse(
       R"({"b":[true,null,"\n\/\"\\\u007f"],"a":-0,"\uffff":1,"\ud83d\ude00":123456789012345678901})");
   absl::StatusOr<std::string> text = WriteCanonical(v);
@@ -180,10 +219,12 @@ TEST_CASE("json: parsing and canonical form agree with Python's json", "[base][j
       R"({"z":1,"a":[1,2,{"k":"v","é":"ü"}],"s":"line\nbreak\t\"q\" \\ \/ \u20ac \ud83d\ude00"})",
       R"([[],{},"",0,-1,12345678901234567890,true,false,null])", R"({"":{"":""}})"};
   std::string deep = "1";
-  for (int i = 0; i < 60; ++i) deep = i % 2 ? "{\"k" + std::to_string(i) + "\":" + deep + "}" : "[" + deep + "]";
+  for (int i = 0; i < 60; ++i)
+    deep = i % 2 ? "{\"k" + std::to_string(i) + "\":" + deep + "}" : "[" + deep + "]";
   docs.push_back(deep);
   std::string wide = "{";
-  for (int i = 0; i < 500; ++i) wide += (i ? "," : "") + ("\"k" + std::to_string(i * 7919 % 500) + "\":" + std::to_string(i));
+  for (int i = 0; i < 500; ++i)
+    wide += (i ? "," : "") + ("\"k" + std::to_string(i * 7919 % 500) + "\":" + std::to_string(i));
   docs.push_back(wide + "}");
   char dir[] = "/tmp/coam-json-XXXXXX";
   REQUIRE(mkdtemp(dir) != nullptr);
@@ -192,7 +233,8 @@ TEST_CASE("json: parsing and canonical form agree with Python's json", "[base][j
     std::ofstream(in, std::ios::binary) << doc;
     const std::string command =
         "python3 -c 'import json,sys;sys.stdout.buffer.write(json.dumps(json.load(open(\"" + in +
-        "\",encoding=\"utf8\")),sort_keys=True,separators=(\",\",\":\"),ensure_ascii=False).encode())' >" +
+        "\",encoding=\"utf8\")),sort_keys=True,separators=(\",\",\":\"),ensure_ascii=False).encode("
+        "))' >" +
         out;
     if (std::system(command.c_str()) != 0) SKIP("python3 is not here");
     std::ifstream got(out, std::ios::binary);

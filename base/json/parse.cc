@@ -65,38 +65,24 @@ ErrorMaker ErrorAt(std::string_view reason, std::string_view text, size_t offset
 
 std::string_view Words(rj::ParseErrorCode code) {
   switch (code) {
-    case rj::kParseErrorDocumentEmpty:
-      return "there is no value";
-    case rj::kParseErrorDocumentRootNotSingular:
-      return "something follows the value";
-    case rj::kParseErrorValueInvalid:
-      return "want a value";
-    case rj::kParseErrorObjectMissName:
-      return "want a member name in quotes";
-    case rj::kParseErrorObjectMissColon:
-      return "want a colon after the member name";
-    case rj::kParseErrorObjectMissCommaOrCurlyBracket:
-      return "want a comma or } in the object";
-    case rj::kParseErrorArrayMissCommaOrSquareBracket:
-      return "want a comma or ] in the array";
-    case rj::kParseErrorStringUnicodeEscapeInvalidHex:
-      return "want four hex digits after \\u";
+    case rj::kParseErrorDocumentEmpty: return "there is no value";
+    case rj::kParseErrorDocumentRootNotSingular: return "something follows the value";
+    case rj::kParseErrorValueInvalid: return "want a value";
+    case rj::kParseErrorObjectMissName: return "want a member name in quotes";
+    case rj::kParseErrorObjectMissColon: return "want a colon after the member name";
+    case rj::kParseErrorObjectMissCommaOrCurlyBracket: return "want a comma or } in the object";
+    case rj::kParseErrorArrayMissCommaOrSquareBracket: return "want a comma or ] in the array";
+    case rj::kParseErrorStringUnicodeEscapeInvalidHex: return "want four hex digits after \\u";
     case rj::kParseErrorStringUnicodeSurrogateInvalid:
       return "half of a surrogate pair stands alone";
-    case rj::kParseErrorStringEscapeInvalid:
-      return "this escape is not known";
-    case rj::kParseErrorStringMissQuotationMark:
-      return "a string is not closed";
+    case rj::kParseErrorStringEscapeInvalid: return "this escape is not known";
+    case rj::kParseErrorStringMissQuotationMark: return "a string is not closed";
     case rj::kParseErrorStringInvalidEncoding:
       return "bytes in a string are not UTF-8, or a raw control character";
-    case rj::kParseErrorNumberTooBig:
-      return "a number is too big";
-    case rj::kParseErrorNumberMissFraction:
-      return "want digits after the point of a number";
-    case rj::kParseErrorNumberMissExponent:
-      return "want digits in the exponent of a number";
-    default:
-      return "not JSON";
+    case rj::kParseErrorNumberTooBig: return "a number is too big";
+    case rj::kParseErrorNumberMissFraction: return "want digits after the point of a number";
+    case rj::kParseErrorNumberMissExponent: return "want digits in the exponent of a number";
+    default: return "not JSON";
   }
 }
 

@@ -150,8 +150,7 @@ void ObjectReader::Read(const Value& v, const Place& at, int32_t* out) {
   Read(v, at, &wide);
   if (!ok()) return;
   if (wide < std::numeric_limits<int32_t>::min() || wide > std::numeric_limits<int32_t>::max()) {
-    *status_ = base::Fail("json.type")
-               << at.ToString() << ": " << wide << " does not fit 32 bits";
+    *status_ = base::Fail("json.type") << at.ToString() << ": " << wide << " does not fit 32 bits";
     return;
   }
   *out = static_cast<int32_t>(wide);

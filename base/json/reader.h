@@ -125,7 +125,7 @@ class ObjectReader {
     }
   }
   template <typename T>
-    requires requires(ObjectReader& r, T* t) { ReadJson(r, t); }
+  requires requires(ObjectReader& r, T* t) { ReadJson(r, t); }
   void Read(const Value& v, const Place& at, T* out) {
     ObjectReader inner(v, at, status_);
     if (ok()) ReadJson(inner, out);

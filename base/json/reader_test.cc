@@ -96,8 +96,9 @@ TEST_CASE("json reader: fields of every kind are read", "[base][json]") {
   SetUnlessEmpty(&again, "pairs", d.pairs);
   SetUnlessEmpty(&again, "labels", d.labels);
   AppendMembers(&again, d.unknown);
-  CHECK(Write(again) ==
-        R"({"name":"default","pairs":{"z":"1","a":"2"},"labels":{"k":"v"},"vendor":{"q":1},"more":null})");
+  CHECK(
+      Write(again) ==
+      R"({"name":"default","pairs":{"z":"1","a":"2"},"labels":{"k":"v"},"vendor":{"q":1},"more":null})");
 }
 
 TEST_CASE("json reader: each failure names the path and both types", "[base][json]") {

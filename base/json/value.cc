@@ -12,7 +12,8 @@ namespace coaming::base::json {
 namespace {
 
 const std::string& EmptyString() {
-  static const std::string* const kEmpty = new std::string();  // never freed, so never used too late
+  static const std::string* const kEmpty =
+      new std::string();  // never freed, so never used too late
   return *kEmpty;
 }
 
@@ -35,25 +36,17 @@ const std::vector<T>& EmptyVector() {
 
 std::string_view TypeName(Type type) {
   switch (type) {
-    case Type::kNull:
-      return "null";
-    case Type::kBool:
-      return "a boolean";
-    case Type::kNumber:
-      return "a number";
-    case Type::kString:
-      return "a string";
-    case Type::kArray:
-      return "an array";
-    case Type::kObject:
-      return "an object";
+    case Type::kNull: return "null";
+    case Type::kBool: return "a boolean";
+    case Type::kNumber: return "a number";
+    case Type::kString: return "a string";
+    case Type::kArray: return "an array";
+    case Type::kObject: return "an object";
   }
   return "a value";
 }
 
-Value::Value(std::string text) : type_(Type::kString) {
-  new (&text_) std::string(std::move(text));
-}
+Value::Value(std::string text) : type_(Type::kString) { new (&text_) std::string(std::move(text)); }
 
 Value::Value(const std::vector<std::string>& list) : type_(Type::kArray) {
   new (&items_) std::vector<Value>(list.begin(), list.end());
@@ -118,17 +111,10 @@ Value::~Value() { Destroy(); }
 void Value::Destroy() noexcept {
   switch (type_) {
     case Type::kNumber:
-    case Type::kString:
-      std::destroy_at(&text_);
-      break;
-    case Type::kArray:
-      std::destroy_at(&items_);
-      break;
-    case Type::kObject:
-      std::destroy_at(&members_);
-      break;
-    default:
-      break;
+    case Type::kString: std::destroy_at(&text_); break;
+    case Type::kArray: std::destroy_at(&items_); break;
+    case Type::kObject: std::destroy_at(&members_); break;
+    default: break;
   }
   type_ = Type::kNull;
 }
@@ -136,17 +122,10 @@ void Value::Destroy() noexcept {
 void Value::CopyFrom(const Value& other) {
   switch (other.type_) {
     case Type::kNumber:
-    case Type::kString:
-      new (&text_) std::string(other.text_);
-      break;
-    case Type::kArray:
-      new (&items_) std::vector<Value>(other.items_);
-      break;
-    case Type::kObject:
-      new (&members_) std::vector<Member>(other.members_);
-      break;
-    default:
-      break;
+    case Type::kString: new (&text_) std::string(other.text_); break;
+    case Type::kArray: new (&items_) std::vector<Value>(other.items_); break;
+    case Type::kObject: new (&members_) std::vector<Member>(other.members_); break;
+    default: break;
   }
   type_ = other.type_;
   bool_ = other.bool_;
@@ -157,17 +136,10 @@ void Value::CopyFrom(const Value& other) {
 void Value::MoveFrom(Value&& other) noexcept {
   switch (other.type_) {
     case Type::kNumber:
-    case Type::kString:
-      new (&text_) std::string(std::move(other.text_));
-      break;
-    case Type::kArray:
-      new (&items_) std::vector<Value>(std::move(other.items_));
-      break;
-    case Type::kObject:
-      new (&members_) std::vector<Member>(std::move(other.members_));
-      break;
-    default:
-      break;
+    case Type::kString: new (&text_) std::string(std::move(other.text_)); break;
+    case Type::kArray: new (&items_) std::vector<Value>(std::move(other.items_)); break;
+    case Type::kObject: new (&members_) std::vector<Member>(std::move(other.members_)); break;
+    default: break;
   }
   type_ = other.type_;
   bool_ = other.bool_;
@@ -277,14 +249,10 @@ bool Value::Remove(std::string_view key) {
 
 size_t Value::size() const {
   switch (type_) {
-    case Type::kString:
-      return text_.size();
-    case Type::kArray:
-      return items_.size();
-    case Type::kObject:
-      return members_.size();
-    default:
-      return 0;
+    case Type::kString: return text_.size();
+    case Type::kArray: return items_.size();
+    case Type::kObject: return members_.size();
+    default: return 0;
   }
 }
 
@@ -301,17 +269,12 @@ void Value::set_source(size_t offset, size_t size) {
 bool operator==(const Value& a, const Value& b) {
   if (a.type_ != b.type_) return false;
   switch (a.type_) {
-    case Type::kNull:
-      return true;
-    case Type::kBool:
-      return a.bool_ == b.bool_;
+    case Type::kNull: return true;
+    case Type::kBool: return a.bool_ == b.bool_;
     case Type::kNumber:
-    case Type::kString:
-      return a.text_ == b.text_;
-    case Type::kArray:
-      return a.items_ == b.items_;
-    case Type::kObject:
-      return a.members_ == b.members_;
+    case Type::kString: return a.text_ == b.text_;
+    case Type::kArray: return a.items_ == b.items_;
+    case Type::kObject: return a.members_ == b.members_;
   }
   return false;
 }

@@ -36,12 +36,12 @@ class Value {
   Value() : type_(Type::kNull) {}  // null
   // Implicit on purpose, so that trees can be written down.
   template <typename T>
-    requires std::is_same_v<T, bool>
-  Value(T value) : type_(Type::kBool), bool_(value) {}  // NOLINT
+  requires std::is_same_v<T, bool> Value(T value) : type_(Type::kBool), bool_(value) {}  // NOLINT
   template <typename T>
-    requires(std::is_integral_v<T> && !std::is_same_v<T, bool> && !std::is_same_v<T, char>)
-  Value(T value) : Value(std::is_signed_v<T> ? FromInt(static_cast<int64_t>(value))  // NOLINT
-                                             : FromUint(static_cast<uint64_t>(value))) {}
+  requires(std::is_integral_v<T> && !std::is_same_v<T, bool> && !std::is_same_v<T, char>)
+      Value(T value)
+      : Value(std::is_signed_v<T> ? FromInt(static_cast<int64_t>(value))  // NOLINT
+                                  : FromUint(static_cast<uint64_t>(value))) {}
   Value(const char* text) : Value(std::string(text)) {}       // NOLINT
   Value(std::string_view text) : Value(std::string(text)) {}  // NOLINT
   Value(std::string text);                                    // NOLINT
@@ -84,7 +84,7 @@ class Value {
 
   // Objects. members() of another type is empty.
   const std::vector<Member>& members() const;
-  std::vector<Member>& mutable_members();  // turns any other type into an empty object first
+  std::vector<Member>& mutable_members();         // turns any other type into an empty object first
   const Value* Find(std::string_view key) const;  // nullptr if absent or not an object; exact case
   Value* FindMutable(std::string_view key);
   // Find along a chain of keys: Find("a")->Find("b"); nullptr where it breaks.

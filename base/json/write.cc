@@ -56,18 +56,10 @@ class Renderer {
 
   void Render(const Value& value, int depth) {
     switch (value.type()) {
-      case Type::kNull:
-        *out_ += "null";
-        return;
-      case Type::kBool:
-        *out_ += value.as_bool() ? "true" : "false";
-        return;
-      case Type::kNumber:
-        *out_ += value.number_text();
-        return;
-      case Type::kString:
-        AppendQuoted(value.as_string(), options_.escape, out_);
-        return;
+      case Type::kNull: *out_ += "null"; return;
+      case Type::kBool: *out_ += value.as_bool() ? "true" : "false"; return;
+      case Type::kNumber: *out_ += value.number_text(); return;
+      case Type::kString: AppendQuoted(value.as_string(), options_.escape, out_); return;
       case Type::kArray: {
         *out_ += '[';
         bool first = true;
@@ -129,12 +121,8 @@ void CanonicalString(std::string_view text, std::string* out) {
 
 absl::Status Canonical(const Value& value, std::string* out) {
   switch (value.type()) {
-    case Type::kNull:
-      *out += "null";
-      break;
-    case Type::kBool:
-      *out += value.as_bool() ? "true" : "false";
-      break;
+    case Type::kNull: *out += "null"; break;
+    case Type::kBool: *out += value.as_bool() ? "true" : "false"; break;
     case Type::kNumber: {
       const std::string& text = value.number_text();
       if (text.find_first_not_of("0123456789", text[0] == '-' ? 1 : 0) != text.npos) {
@@ -143,9 +131,7 @@ absl::Status Canonical(const Value& value, std::string* out) {
       *out += text == "-0" ? "0" : text;
       break;
     }
-    case Type::kString:
-      CanonicalString(value.as_string(), out);
-      break;
+    case Type::kString: CanonicalString(value.as_string(), out); break;
     case Type::kArray: {
       *out += '[';
       bool first = true;
@@ -209,29 +195,14 @@ void AppendQuoted(std::string_view text, Escape escape, std::string* out) {
     }
     flush(i);
     switch (c) {
-      case '"':
-        *out += "\\\"";
-        break;
-      case '\\':
-        *out += "\\\\";
-        break;
-      case '\n':
-        *out += "\\n";
-        break;
-      case '\r':
-        *out += "\\r";
-        break;
-      case '\t':
-        *out += "\\t";
-        break;
-      case '\b':
-        *out += "\\b";
-        break;
-      case '\f':
-        *out += "\\f";
-        break;
-      default:
-        AppendUnicodeEscape(c, out);
+      case '"': *out += "\\\""; break;
+      case '\\': *out += "\\\\"; break;
+      case '\n': *out += "\\n"; break;
+      case '\r': *out += "\\r"; break;
+      case '\t': *out += "\\t"; break;
+      case '\b': *out += "\\b"; break;
+      case '\f': *out += "\\f"; break;
+      default: AppendUnicodeEscape(c, out);
     }
     plain = ++i;
   }

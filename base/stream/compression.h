@@ -30,7 +30,8 @@ struct DecompressOptions {
 
 struct CompressOptions {
   // The format's own scale. -1 is the default: gzip 6, zstd 3, xz 6, bzip2 9.
-  // gzip 0 stores, 1 to 3 are ISA-L (fast), 4 to 9 zlib. The same level and input give the same bytes.
+  // gzip 0 and 4 to 9 are zlib; 1 to 3 are ISA-L, ten times as fast. The same level and input give
+  // the same bytes, except that ISA-L's differ between kinds of processors.
   int level = -1;
 };
 

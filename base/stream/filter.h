@@ -49,8 +49,8 @@ class VerifyingReader final : public Reader {
   int64_t count_ = 0;
   bool verified_ = false;
   absl::Status failed_;
-  std::string held_;        // read but not handed out (size not known)
-  size_t held_taken_ = 0;   // of held_
+  std::string held_;       // read but not handed out (size not known)
+  size_t held_taken_ = 0;  // of held_
   std::string ahead_;
 };
 
@@ -60,6 +60,7 @@ class HashingReader final : public Reader {
   HashingReader(std::unique_ptr<Reader> source, Hasher* hasher)
       : source_(std::move(source)), hasher_(hasher) {}
   absl::StatusOr<size_t> Read(std::span<char> out) override;
+  absl::StatusOr<std::string_view> NextBlock(std::span<char> scratch) override;
   int64_t count() const { return count_; }
 
  private:
@@ -114,8 +115,10 @@ class ProgressReader final : public Reader {
   ProgressReader(const Op& op, std::unique_ptr<Reader> source, std::string_view kind,
                  std::string_view subject, int64_t total);
   absl::StatusOr<size_t> Read(std::span<char> out) override;
+  absl::StatusOr<std::string_view> NextBlock(std::span<char> scratch) override;
 
  private:
+  absl::Status Account(size_t n);
   const Op& op_;
   std::unique_ptr<Reader> source_;
   ProgressMeter meter_;

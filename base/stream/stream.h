@@ -35,6 +35,9 @@ class Reader {
   // Read fills a front part of `out` (not empty) and returns its size, at least 1; 0 is the end, and
   // then every later call returns 0 too. After an error the reader stays failed.
   virtual absl::StatusOr<size_t> Read(std::span<char> out) = 0;
+  // NextBlock gives the next bytes without a copy where the reader has them in memory, else by Read
+  // into `scratch`. Empty is the end. The view lives until the next call of either.
+  virtual absl::StatusOr<std::string_view> NextBlock(std::span<char> scratch);
 };
 
 class Writer {
@@ -56,6 +59,7 @@ class MemoryReader final : public Reader {
   explicit MemoryReader(std::string_view bytes, size_t max_block = SIZE_MAX)
       : rest_(bytes), max_block_(max_block) {}
   absl::StatusOr<size_t> Read(std::span<char> out) override;
+  absl::StatusOr<std::string_view> NextBlock(std::span<char> scratch) override;
 
  private:
   std::string_view rest_;
@@ -71,7 +75,7 @@ class StringReader final : public Reader {
   absl::StatusOr<size_t> Read(std::span<char> out) override { return reader_.Read(out); }
 
  private:
-  std::string bytes_;
+  std::string bytes_;  // first: reader_ looks into it
   MemoryReader reader_;
 };
 
@@ -105,6 +109,7 @@ class FdReader final : public Reader {
   UniqueFd own_;
   int fd_;
   std::string name_;
+  bool may_block_;  // a pipe, socket or terminal
 };
 
 // FdWriter writes to an open descriptor, all or an error (core.io, core.no_space, and the op's). A
@@ -120,6 +125,7 @@ class FdWriter final : public Writer {
   UniqueFd own_;
   int fd_;
   std::string name_;
+  bool may_block_;
 };
 
 // ReadFull reads until `out` is full or the source ends; returns the bytes read.

@@ -23,7 +23,7 @@ namespace coaming::base {
 struct ThreadedOptions {
   bool threads = true;
   size_t blocks = 8;
-  size_t block_bytes = 256 << 10;
+  size_t block_bytes = kBlockBytes;
 };
 
 std::unique_ptr<Reader> NewThreadedReader(std::unique_ptr<Reader> source,
