@@ -14,7 +14,7 @@
 #include <cstring>
 #include <string>
 
-#include "third_party/third_party_test.pb.h"
+#include "tests/clash/stranger.pb.h"
 
 #define EXPECT(condition)                                          \
   do {                                                             \
