@@ -2,8 +2,8 @@
 // (`<dir>/results/<network>-<container>-<ifname>`, kind "cniCacheV1"), so that either can take over
 // what the other attached.
 //
-// Files are written to a temporary name, synced and renamed: no crash leaves an empty or half
-// written one. The fields inside are compared with what was asked for, because the file name alone
+// A file appears under its name only when it is whole: no crash of the process leaves an empty or
+// half written one (after a power cut the network is gone too, so nothing is synced). The fields inside are compared with what was asked for, because the file name alone
 // is ambiguous ("a-b" + "c" and "a" + "b-c").
 // Ownership: a Cache is a path. Threads: [shared], calls for one attachment must not overlap.
 // Limits: manifest_bytes for each file. Hostile input: a file that cannot be read as either format
@@ -31,7 +31,7 @@ struct CachedAttachment {
   Runtime runtime;          // container, namespace, interface, args, capability args of the ADD
   std::string config_json;  // the list's bytes at the ADD; empty in the oldest format
   std::optional<Result> result;  // missing in an attachment that was begun and not finished
-  bool legacy = false;      // read from the oldest format, which holds only the result
+  bool legacy = false;           // read from the oldest format, which holds only the result
 };
 
 class Cache {

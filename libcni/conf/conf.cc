@@ -128,8 +128,7 @@ absl::StatusOr<NetworkList> ListFromValue(const Value& value, std::string_view j
   COAM_RETURN_IF_ERROR(SelectVersion(value, &out.cni_version));
   COAM_RETURN_IF_ERROR(ReadBool(value, "disableCheck", &out.disable_check));
   COAM_RETURN_IF_ERROR(ReadBool(value, "disableGC", &out.disable_gc));
-  COAM_RETURN_IF_ERROR(
-      ReadBool(value, "loadOnlyInlinedPlugins", &out.load_only_inlined_plugins));
+  COAM_RETURN_IF_ERROR(ReadBool(value, "loadOnlyInlinedPlugins", &out.load_only_inlined_plugins));
   out.json = json;
   const Value* plugins = value.Find("plugins");
   if (plugins == nullptr) {

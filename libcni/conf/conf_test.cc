@@ -32,8 +32,9 @@ TEST_CASE("conf: a list is read with its plugins' own bytes", "[libcni][conf]") 
   REQUIRE(list.plugins.size() == 2);
   CHECK(list.plugins[0].type == "bridge");
   CHECK(list.plugins[0].ipam_type == "host-local");
-  CHECK(list.plugins[0].json ==
-        R"({"type": "bridge", "big": 12345678901234567890, "x": 1.50, "ipam": {"type": "host-local"}})");
+  CHECK(
+      list.plugins[0].json ==
+      R"({"type": "bridge", "big": 12345678901234567890, "x": 1.50, "ipam": {"type": "host-local"}})");
   CHECK(list.plugins[1].name == "pm");
   CHECK(list.plugins[1].capabilities == std::vector<std::string>{"portMappings"});
 }

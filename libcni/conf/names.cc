@@ -33,10 +33,15 @@ bool IsSpace(uint32_t rune) {
 uint32_t NextRune(std::string_view* text) {
   auto byte = [&](size_t i) { return static_cast<uint8_t>((*text)[i]); };
   uint32_t first = byte(0);
-  size_t more = first < 0x80 ? 0 : first >= 0xc2 && first < 0xe0 ? 1
-              : first >= 0xe0 && first < 0xf0 ? 2 : first >= 0xf0 && first < 0xf5 ? 3 : 9;
-  uint32_t rune = more == 0 ? first : more == 1 ? first & 0x1f : more == 2 ? first & 0x0f
-                                                                           : first & 0x07;
+  size_t more = first < 0x80                    ? 0
+                : first >= 0xc2 && first < 0xe0 ? 1
+                : first >= 0xe0 && first < 0xf0 ? 2
+                : first >= 0xf0 && first < 0xf5 ? 3
+                                                : 9;
+  uint32_t rune = more == 0   ? first
+                  : more == 1 ? first & 0x1f
+                  : more == 2 ? first & 0x0f
+                              : first & 0x07;
   bool good = more < text->size() && more != 9;
   for (size_t i = 1; good && i <= more; ++i) {
     good = (byte(i) & 0xc0) == 0x80;
@@ -97,8 +102,8 @@ absl::Status CheckInterfaceName(std::string_view name) {
 
 absl::Status CheckPluginType(std::string_view type) {
   if (type.empty()) return base::Fail("cni.conf.invalid") << "a plugin has an empty type";
-  if (type == "." || type == ".." || type.find('/') != type.npos ||
-      type.find('\0') != type.npos || type.size() > 255) {
+  if (type == "." || type == ".." || type.find('/') != type.npos || type.find('\0') != type.npos ||
+      type.size() > 255) {
     return base::Fail("cni.conf.invalid")
            << "plugin type \"" << Shown(type) << "\" is not the name of a file";
   }

@@ -13,10 +13,10 @@ TEST_CASE("names: container ids and network names follow one rule", "[libcni][co
     CHECK(CheckContainerId(text).ok());
     CHECK(CheckNetworkName(text).ok());
   }
-  for (std::string text : {std::string(""), std::string("-a"), std::string(".a"), std::string("_a"),
-                           std::string("a/b"), std::string("../a"), std::string("a b"),
-                           std::string("a\n"), std::string("a\0b", 3), std::string("\xc3\xa4"),
-                           std::string("a:b"), std::string("a;b")}) {
+  for (std::string text :
+       {std::string(""), std::string("-a"), std::string(".a"), std::string("_a"),
+        std::string("a/b"), std::string("../a"), std::string("a b"), std::string("a\n"),
+        std::string("a\0b", 3), std::string("\xc3\xa4"), std::string("a:b"), std::string("a;b")}) {
     INFO(text);
     CHECK(base::HasReason(CheckContainerId(text), "cni.name"));
     CHECK(base::HasReason(CheckNetworkName(text), "cni.name"));

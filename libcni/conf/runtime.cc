@@ -11,8 +11,9 @@ namespace coaming::cni {
 using base::json::Value;
 
 void CapabilityArgs::SetRaw(std::string_view name, std::string json) {
-  auto at = std::lower_bound(values_.begin(), values_.end(), name,
-                             [](const auto& pair, std::string_view key) { return pair.first < key; });
+  auto at =
+      std::lower_bound(values_.begin(), values_.end(), name,
+                       [](const auto& pair, std::string_view key) { return pair.first < key; });
   if (at != values_.end() && at->first == name) {
     at->second = std::move(json);
   } else {

@@ -11,9 +11,9 @@ namespace {
 TEST_CASE("runtime: the well-known capability arguments have the agreed shape", "[libcni][conf]") {
   CapabilityArgs args;
   CHECK(args.empty());
-  args.SetPortMappings({{.host_port = 8080, .container_port = 80},
-                        {.host_port = 53, .container_port = 5353, .protocol = "udp",
-                         .host_ip = "127.0.0.1"}});
+  args.SetPortMappings(
+      {{.host_port = 8080, .container_port = 80},
+       {.host_port = 53, .container_port = 5353, .protocol = "udp", .host_ip = "127.0.0.1"}});
   args.SetBandwidth({.ingress_rate = 2048, .ingress_burst = 1600});
   args.SetIps({"10.0.0.5/24", "fd00::5"});
   args.SetMac("c2:11:22:33:44:55");

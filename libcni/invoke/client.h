@@ -38,18 +38,17 @@
 namespace coaming::cni {
 
 struct ClientOptions {
-  std::vector<std::string> plugin_dirs;     // absolute; searched in order, sent as CNI_PATH
-  std::string cache_dir = kDefaultCacheDir; // absolute
+  std::vector<std::string> plugin_dirs;      // absolute; searched in order, sent as CNI_PATH
+  std::string cache_dir = kDefaultCacheDir;  // absolute
   // The environment of plugins beside CNI_*. They find iptables, nft and ip through PATH.
   std::vector<std::pair<std::string, std::string>> env = {
       {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"}};
-  bool rollback = true;          // a failed ADD is followed by DEL of the list
-  bool keep_intents = true;      // see Cache::WriteIntent
-  bool continue_delete = true;   // DEL runs every plugin and reports the first failure
-  int64_t rollback_ms = 30000;   // time for that DEL, whatever the operation's own deadline
-  int64_t grace_ms = 2000;       // between SIGTERM and SIGKILL of a plugin out of time
-  bool exact = false;            // do as the reference client does: sets the three above to false
-  bool in_process = false;       // run bridge, ptp, loopback, host-local, portmap without programs
+  bool rollback = true;         // a failed ADD is followed by DEL of the list
+  bool keep_intents = true;     // see Cache::WriteIntent
+  bool continue_delete = true;  // DEL runs every plugin and reports the first failure
+  int64_t rollback_ms = 30000;  // time for that DEL, whatever the operation's own deadline
+  bool exact = false;           // do as the reference client does: sets the three above to false
+  bool in_process = false;      // run bridge, ptp, loopback, host-local, portmap without programs
 };
 
 // One attachment that garbage collection must leave alone.

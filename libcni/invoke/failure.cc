@@ -85,13 +85,13 @@ std::string HowItEnded(const PluginOutput& output) {
 
 base::ErrorMaker Start(std::string_view reason, const PluginOutput& output) {
   base::ErrorMaker maker = base::Fail(reason);
-  maker = std::move(maker).Detail("cni.plugin", output.plugin).Detail("cni.verb", output.verb);
+  std::move(maker).Detail("cni.plugin", output.plugin).Detail("cni.verb", output.verb);
   if (output.exit_signal != 0) {
-    maker = std::move(maker).Detail("exit.signal", output.exit_signal);
+    std::move(maker).Detail("exit.signal", output.exit_signal);
   } else {
-    maker = std::move(maker).Detail("exit.status", output.exit_status);
+    std::move(maker).Detail("exit.status", output.exit_status);
   }
-  if (!output.err.empty()) maker = std::move(maker).Detail("stderr", TailOf(output.err));
+  if (!output.err.empty()) std::move(maker).Detail("stderr", TailOf(output.err));
   return maker;
 }
 
@@ -152,8 +152,9 @@ absl::Status DecodeFailure(const PluginOutput& output, const base::Limits& limit
                .Detail("cni.code", found->code)
                .Detail("cni.msg", msg)
                .Detail("cni.details", details)
-           << output.plugin << " (" << output.verb << "): "
-           << (msg.empty() ? HowItEnded(output) : msg) << (details.empty() ? "" : "; ") << details;
+           << output.plugin << " (" << output.verb
+           << "): " << (msg.empty() ? HowItEnded(output) : msg) << (details.empty() ? "" : "; ")
+           << details;
   }
   if (output.out.empty()) {
     std::string err = TailOf(output.err, 256);

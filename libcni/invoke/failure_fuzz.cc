@@ -9,9 +9,8 @@
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   std::string_view text(reinterpret_cast<const char*>(data), size);
   using namespace coaming;  // NOLINT
-  (void)cni::DecodeFailure({.plugin = "p", .verb = "ADD", .out = text, .err = text,
-                            .exit_status = 1},
-                           base::Limits());
+  (void)cni::DecodeFailure(
+      {.plugin = "p", .verb = "ADD", .out = text, .err = text, .exit_status = 1}, base::Limits());
   auto result = cni::ParseResult(text, "1.0.0");
   if (result.ok()) {
     std::string written = cni::WriteResult(*result);

@@ -12,20 +12,31 @@ namespace {
 
 absl::Status Decode(std::string_view out, std::string_view err = "", int status = 1,
                     int signal = 0) {
-  return DecodeFailure({.plugin = "bridge", .verb = "ADD", .out = out, .err = err,
-                        .exit_status = status, .exit_signal = signal},
+  return DecodeFailure({.plugin = "bridge",
+                        .verb = "ADD",
+                        .out = out,
+                        .err = err,
+                        .exit_status = status,
+                        .exit_signal = signal},
                        base::Limits());
 }
 
 TEST_CASE("failure: every code of the specification has its reason", "[libcni][invoke]") {
   const std::pair<int, const char*> codes[] = {
-      {1, "cni.plugin.version"},     {2, "cni.plugin.unsupported_field"},
-      {3, "cni.plugin.unknown_container"}, {4, "cni.plugin.environment"},
-      {5, "cni.plugin.io"},          {6, "cni.plugin.decode"},
-      {7, "cni.plugin.config"},      {8, "cni.plugin.netns"},
-      {11, "cni.plugin.try_again"},  {50, "cni.plugin.not_available"},
-      {51, "cni.plugin.limited"},    {0, "cni.plugin.failed"},
-      {9, "cni.plugin.failed"},      {100, "cni.plugin.failed"},
+      {1, "cni.plugin.version"},
+      {2, "cni.plugin.unsupported_field"},
+      {3, "cni.plugin.unknown_container"},
+      {4, "cni.plugin.environment"},
+      {5, "cni.plugin.io"},
+      {6, "cni.plugin.decode"},
+      {7, "cni.plugin.config"},
+      {8, "cni.plugin.netns"},
+      {11, "cni.plugin.try_again"},
+      {50, "cni.plugin.not_available"},
+      {51, "cni.plugin.limited"},
+      {0, "cni.plugin.failed"},
+      {9, "cni.plugin.failed"},
+      {100, "cni.plugin.failed"},
       {999, "cni.plugin.failed"},
   };
   for (auto [code, reason] : codes) {
@@ -47,8 +58,9 @@ TEST_CASE("failure: every code of the specification has its reason", "[libcni][i
 }
 
 TEST_CASE("failure: an error after a result counts, as old plugins print it", "[libcni][invoke]") {
-  auto status = Decode("{\n  \"cniVersion\": \"1.0.0\", \"dns\": {\"domain\": \"}{\"}\n}\n"
-                       "{\"code\": 8, \"msg\": \"same namespace\"}\n");
+  auto status = Decode(
+      "{\n  \"cniVersion\": \"1.0.0\", \"dns\": {\"domain\": \"}{\"}\n}\n"
+      "{\"code\": 8, \"msg\": \"same namespace\"}\n");
   CHECK(base::HasReason(status, "cni.plugin.netns"));
   status = Decode(R"({"code":5,"msg":"first"}{"code":11,"msg":"last"})");
   CHECK(base::HasReason(status, "cni.plugin.try_again"));

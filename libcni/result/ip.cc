@@ -115,7 +115,8 @@ std::string Ip::ToString() const {
     return absl::StrCat(int{bytes[0]}, ".", int{bytes[1]}, ".", int{bytes[2]}, ".", int{bytes[3]});
   }
   uint16_t groups[8];
-  for (int i = 0; i < 8; ++i) groups[i] = static_cast<uint16_t>(bytes[2 * i] << 8 | bytes[2 * i + 1]);
+  for (int i = 0; i < 8; ++i)
+    groups[i] = static_cast<uint16_t>(bytes[2 * i] << 8 | bytes[2 * i + 1]);
   int best = -1, best_size = 1;  // the longest run of two or more zero groups, the first of equals
   for (int i = 0; i < 8;) {
     int end = i;

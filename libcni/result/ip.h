@@ -14,7 +14,7 @@
 namespace coaming::cni {
 
 struct Ip {
-  int family = 0;  // 0 = none, 4 or 6
+  int family = 0;                   // 0 = none, 4 or 6
   std::array<uint8_t, 16> bytes{};  // the first 4 count when family is 4
 
   bool ok() const { return family != 0; }

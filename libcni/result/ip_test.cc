@@ -35,11 +35,30 @@ TEST_CASE("ip: addresses are read strictly and written canonically", "[libcni][r
     REQUIRE(ip.has_value());
     CHECK(ip->ToString() == want);
   }
-  for (const char* text :
-       {"", "1", "1.2.3", "1.2.3.4.5", "1.2.3.256", "01.2.3.4", "1.2.3.4 ", " 1.2.3.4", "1.2.3.",
-        ".1.2.3", "a.b.c.d", "1.2.3.4/24", ":", ":::", "1:2", "1:2:3:4:5:6:7:8:9", "12345::",
-        "1::2::3", "::g", "fe80::1%eth0", "1:2:3:4:5:6:7:", "::1.2.3", "1:2:3:4:5:6:7:1.2.3.4",
-        "1:2:3:4:5:6:7:8::"}) {
+  for (const char* text : {"",
+                           "1",
+                           "1.2.3",
+                           "1.2.3.4.5",
+                           "1.2.3.256",
+                           "01.2.3.4",
+                           "1.2.3.4 ",
+                           " 1.2.3.4",
+                           "1.2.3.",
+                           ".1.2.3",
+                           "a.b.c.d",
+                           "1.2.3.4/24",
+                           ":",
+                           ":::",
+                           "1:2",
+                           "1:2:3:4:5:6:7:8:9",
+                           "12345::",
+                           "1::2::3",
+                           "::g",
+                           "fe80::1%eth0",
+                           "1:2:3:4:5:6:7:",
+                           "::1.2.3",
+                           "1:2:3:4:5:6:7:1.2.3.4",
+                           "1:2:3:4:5:6:7:8::"}) {
     INFO(text);
     CHECK_FALSE(ParseIp(text).has_value());
   }
@@ -103,7 +122,8 @@ TEST_CASE("version: one to three parts compare as numbers", "[libcni][result]") 
   CHECK_FALSE(AtLeast("0.3.1", "0.4.0"));
   CHECK(AtLeast("1.1.0", "1.1.0"));
   CHECK_FALSE(AtLeast("x", "0.1.0"));
-  for (const char* text : {"1.", ".1", "1..1", "1.0.0.0", "a", "1.0.x", "-1", "1.0.0 ", "99999999"}) {
+  for (const char* text :
+       {"1.", ".1", "1..1", "1.0.0.0", "a", "1.0.x", "-1", "1.0.0 ", "99999999"}) {
     INFO(text);
     CHECK_FALSE(ParseVersion(text).ok());
   }

@@ -34,8 +34,8 @@ absl::StatusOr<SpecVersion> ParseVersion(std::string_view text) {
     at = dot + 1;
   }
   if (!good) {
-    return base::Fail("cni.version") << "version \"" << text.substr(0, 64)
-                                     << "\" is not of the form 1.1.0";
+    return base::Fail("cni.version")
+           << "version \"" << text.substr(0, 64) << "\" is not of the form 1.1.0";
   }
   return SpecVersion{parts[0], parts[1], parts[2]};
 }

@@ -32,8 +32,8 @@ void RaiseLoopback() {
 
 std::string RunShell(const std::string& command, int* status) {
   std::string out;
-  std::string line = absl::StrCat("PATH=/usr/sbin:/usr/bin:/sbin:/bin; export PATH; exec 2>&1; ",
-                                  command);
+  std::string line =
+      absl::StrCat("PATH=/usr/sbin:/usr/bin:/sbin:/bin; export PATH; exec 2>&1; ", command);
   FILE* pipe = popen(line.c_str(), "re");
   if (pipe == nullptr) return "popen failed";
   char buffer[4096];
