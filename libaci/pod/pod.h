@@ -84,7 +84,7 @@ absl::StatusOr<PodManifest> MakePodManifest(const base::Op& op, ImageStore& stor
 enum class PodStdio {
   kInherit,  // the caller's own (rkt run --interactive, and the default of one app)
   kNull,
-  kLog,      // POD/logs/APP: "TIME stdout|stderr F text" lines, as the CRI has them
+  kLog,      // appended to POD/logs/APP as it comes
 };
 
 struct RunRequest {
@@ -143,6 +143,9 @@ class Pod {
   absl::StatusOr<int> Wait(const base::Op& op);
   // Poll does what Wait does for what has happened so far; nullopt while the pod runs.
   absl::StatusOr<std::optional<int>> Poll(const base::Op& op);
+  // Shutdown ends the pod now: SIGTERM to its apps, SIGKILL after `grace_ms`, then all that Wait does
+  // at the end. For a run that was interrupted.
+  absl::StatusOr<int> Shutdown(const base::Op& op, int64_t grace_ms);
   base::UniqueFd TakeConsole();
 
  private:
@@ -203,8 +206,9 @@ class Pods : public std::enable_shared_from_this<Pods> {
   // note, not a failure of the others.
   absl::StatusOr<std::vector<std::string>> Gc(const base::Op& op, const GcRequest& request);
 
- private:
   struct Rep;
+
+ private:
   explicit Pods(std::unique_ptr<Rep> rep);
   std::unique_ptr<Rep> rep_;
 };
