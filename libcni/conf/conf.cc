@@ -177,4 +177,17 @@ absl::StatusOr<NetworkList> ListFromPlugin(const PluginConf& plugin) {
   return out;
 }
 
+absl::StatusOr<NetworkList> ParseNetwork(std::string_view json, const base::Limits& limits) {
+  COAM_ASSIGN_OR_RETURN(Value value, ParseObject(json, "network configuration", limits));
+  if (value.Find("plugins") == nullptr && FindFolded(value, "type") != nullptr) {
+    COAM_ASSIGN_OR_RETURN(PluginConf plugin, PluginFromValue(value, value.Source(json)));
+    return ListFromPlugin(plugin);
+  }
+  COAM_ASSIGN_OR_RETURN(NetworkList list, ParseNetworkList(json, limits));
+  if (list.plugins.empty()) {
+    return base::Fail("cni.conf.invalid") << "network configuration: there are no plugins";
+  }
+  return list;
+}
+
 }  // namespace coaming::cni

@@ -51,6 +51,11 @@ absl::StatusOr<NetworkList> ParseNetworkList(std::string_view json,
 // takes. Errors: cni.conf.invalid.
 absl::StatusOr<NetworkList> ListFromPlugin(const PluginConf& plugin);
 
+// ParseNetwork reads either: a document with `plugins`, or without `type`, is a list.
+// Errors: as ParseNetworkList; a list without plugins is cni.conf.invalid.
+absl::StatusOr<NetworkList> ParseNetwork(std::string_view json,
+                                         const base::Limits& limits = base::Limits());
+
 // LoadNetworkFile reads a list (`.conflist`) with the plugins of its sibling directory, or a single
 // plugin (any other name) as a list of one.
 // Errors: cni.conf.not_found, cni.conf.invalid, cni.version, core.io, core.permission, core.limit.

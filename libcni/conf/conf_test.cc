@@ -118,6 +118,10 @@ TEST_CASE("conf: a single plugin becomes a list of one", "[libcni][conf]") {
   CHECK(again.name == "a<b");
   CHECK(again.plugins[0].json == text);
   CHECK(base::HasReason(ParsePluginConf("{}").status(), "cni.conf.invalid"));
+  CHECK(ParseNetwork(text)->plugins[0].type == "ptp");
+  CHECK(ParseNetwork(list->json)->name == "a<b");
+  CHECK(base::HasReason(ParseNetwork(R"({"name":"n"})").status(), "cni.conf.invalid"));
+  CHECK(base::HasReason(ParseNetwork("{}").status(), "cni.conf.invalid"));
 }
 
 }  // namespace

@@ -37,8 +37,8 @@ absl::StatusOr<std::optional<base::Dir>> OpenIfThere(const std::string& path) {
 
 // File names with one of the extensions, sorted. Directories are left out; links are followed when
 // the file is read.
-absl::StatusOr<std::vector<std::string>> ConfFiles(const base::Dir& dir,
-                                                   std::initializer_list<std::string_view> extensions) {
+absl::StatusOr<std::vector<std::string>> ConfFiles(
+    const base::Dir& dir, std::initializer_list<std::string_view> extensions) {
   std::vector<std::string> names;
   COAM_ASSIGN_OR_RETURN(auto entries, dir.List());
   for (const base::DirEntry& entry : entries) {
@@ -182,7 +182,7 @@ absl::StatusOr<NetworkList> LoadNetwork(const base::Op& op, std::span<const std:
   }
   base::ErrorMaker error = base::Fail("cni.conf.not_found");
   std::move(error) << "no network is called \"" << name.substr(0, 128) << "\" in "
-                           << absl::StrJoin(dirs, ", ");
+                   << absl::StrJoin(dirs, ", ");
   if (!seen.empty()) {
     if (seen.size() > 20) seen.resize(20);
     std::move(error) << "; there are " << absl::StrJoin(seen, ", ");
@@ -202,9 +202,9 @@ absl::StatusOr<NetworkSet> LoadAllNetworks(const base::Op& op, std::span<const s
           if (!named.ok()) {
             out.problems.push_back({list.path, named});
           } else if (!names.insert(list.name).second) {
-            out.problems.push_back(
-                {list.path, base::Fail("cni.conf.invalid")
-                                << "network " << list.name << " is given by an earlier file"});
+            out.problems.push_back({list.path, base::Fail("cni.conf.invalid")
+                                                   << "network " << list.name
+                                                   << " is given by an earlier file"});
           } else {
             out.networks.push_back(std::move(list));
           }

@@ -71,12 +71,11 @@ TEST_CASE("load: a broken file is skipped with a note, or refused when strict", 
   REQUIRE(notes.size() == 3);
   CHECK(notes[0].reason == "cni.conf.skipped");
   CHECK(notes[0].subject == dir / "10.conflist");
-  CHECK(base::HasReason(LoadNetwork(op, dirs, "net", {.strict = true}).status(),
-                        "cni.conf.invalid"));
+  CHECK(
+      base::HasReason(LoadNetwork(op, dirs, "net", {.strict = true}).status(), "cni.conf.invalid"));
 }
 
-TEST_CASE("load: a sibling directory's .conf files are appended in name order",
-          "[libcni][conf]") {
+TEST_CASE("load: a sibling directory's .conf files are appended in name order", "[libcni][conf]") {
   TempDir dir;
   WriteFile(dir / "10.conflist", List("net", "inline"));
   WriteFile(dir / "11.conflist", R"({"name":"bare","cniVersion":"1.1.0","disableCheck":true})");
@@ -129,8 +128,8 @@ TEST_CASE("load: one file by its path", "[libcni][conf]") {
   WriteFile(dir / "b.conf", R"({"name":"single","type":"ptp"})");
   CHECK(LoadNetworkFile(base::Op(), dir / "a.conflist")->name == "net");
   CHECK(LoadNetworkFile(base::Op(), dir / "b.conf")->plugins[0].type == "ptp");
-  CHECK(base::HasReason(LoadNetworkFile(base::Op(), dir / "c.conf").status(),
-                        "cni.conf.not_found"));
+  CHECK(
+      base::HasReason(LoadNetworkFile(base::Op(), dir / "c.conf").status(), "cni.conf.not_found"));
   base::Limits limits;
   limits.manifest_bytes = 10;
   base::Op op;

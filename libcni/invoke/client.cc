@@ -32,9 +32,8 @@ base::Op CleanupOp(const base::Op& op, int64_t ms) {
 absl::Status CheckListVersion(const NetworkList& list) {
   if (IsSupportedVersion(list.cni_version) || list.cni_version.empty()) return absl::OkStatus();
   COAM_RETURN_IF_ERROR(ParseVersion(list.cni_version).status());
-  return base::Fail("cni.version") << "network " << list.name << ": cniVersion "
-                                   << list.cni_version << " is not one of 0.1.0 to "
-                                   << kCurrentVersion;
+  return base::Fail("cni.version") << "network " << list.name << ": cniVersion " << list.cni_version
+                                   << " is not one of 0.1.0 to " << kCurrentVersion;
 }
 
 }  // namespace
@@ -116,12 +115,17 @@ absl::Status Client::State::AddPlugins(const base::Op& op, const NetworkList& li
   const std::string subject = Subject(list, runtime);
   for (size_t i = 0; i < list.plugins.size(); ++i) {
     const PluginConf& plugin = list.plugins[i];
-    COAM_RETURN_IF_ERROR(op.Emit({.kind = "network", .phase = "progress", .subject = subject,
+    COAM_RETURN_IF_ERROR(op.Emit({.kind = "network",
+                                  .phase = "progress",
+                                  .subject = subject,
                                   .done = static_cast<int64_t>(i),
                                   .total = static_cast<int64_t>(list.plugins.size()),
                                   .text = plugin.type}));
-    StdinParts parts{.list = &list, .plugin = &plugin, .runtime = &runtime,
-                     .previous = last->has_value() ? &**last : nullptr, .exact = options.exact};
+    StdinParts parts{.list = &list,
+                     .plugin = &plugin,
+                     .runtime = &runtime,
+                     .previous = last->has_value() ? &**last : nullptr,
+                     .exact = options.exact};
     *ran = i + 1;
     COAM_ASSIGN_OR_RETURN(std::string out, Run(op, "ADD", i, parts));
     auto result = ParseResult(out, list.cni_version, op.limits());
@@ -146,8 +150,11 @@ absl::Status Client::State::DeletePlugins(const base::Op& op, const NetworkList&
   absl::Status first;
   int failures = 0;
   for (size_t i = count; i-- > 0;) {
-    StdinParts parts{.list = &list, .plugin = &list.plugins[i], .runtime = &runtime,
-                     .previous = previous, .exact = options.exact};
+    StdinParts parts{.list = &list,
+                     .plugin = &list.plugins[i],
+                     .runtime = &runtime,
+                     .previous = previous,
+                     .exact = options.exact};
     absl::Status status = Run(op, "DEL", i, parts).status();
     if (status.ok()) continue;
     ++failures;
@@ -225,7 +232,9 @@ absl::StatusOr<Result> Client::AddNetworkList(const base::Op& op, const NetworkL
   attachment.config_json = list.json;
   if (!s.options.exact) COAM_RETURN_IF_ERROR(s.RefuseSecond(op, list, runtime));
   const std::string subject = Subject(list, runtime);
-  COAM_RETURN_IF_ERROR(op.Emit({.kind = "network", .phase = "start", .subject = subject,
+  COAM_RETURN_IF_ERROR(op.Emit({.kind = "network",
+                                .phase = "start",
+                                .subject = subject,
                                 .total = static_cast<int64_t>(list.plugins.size())}));
   if (s.options.keep_intents) COAM_RETURN_IF_ERROR(s.cache.WriteIntent(op, attachment));
   size_t ran = 0;
@@ -242,7 +251,9 @@ absl::StatusOr<Result> Client::AddNetworkList(const base::Op& op, const NetworkL
     (void)s.cache.RemoveIntent(op, list.name, runtime.container_id, runtime.ifname);
   }
   // The work is done: a listener that says stop now comes too late to be heeded.
-  (void)op.Emit({.kind = "network", .phase = "done", .subject = subject,
+  (void)op.Emit({.kind = "network",
+                 .phase = "done",
+                 .subject = subject,
                  .done = static_cast<int64_t>(list.plugins.size()),
                  .total = static_cast<int64_t>(list.plugins.size())});
   return *std::move(last);
@@ -292,10 +303,10 @@ absl::Status Client::CheckNetworkList(const base::Op& op, const NetworkList& lis
   COAM_RETURN_IF_ERROR(CheckAttachment(list, runtime));
   COAM_RETURN_IF_ERROR(ParseVersion(list.cni_version).status());
   if (!AtLeast(list.cni_version, "0.4.0")) {
-    return base::Fail("cni.version") << "network " << list.name << ": configuration version "
-                                     << (list.cni_version.empty() ? kOldestVersion
-                                                                  : list.cni_version)
-                                     << " does not support the CHECK command";
+    return base::Fail("cni.version")
+           << "network " << list.name << ": configuration version "
+           << (list.cni_version.empty() ? kOldestVersion : list.cni_version)
+           << " does not support the CHECK command";
   }
   if (list.disable_check) return absl::OkStatus();
   COAM_ASSIGN_OR_RETURN(auto container_lock,
@@ -308,7 +319,9 @@ absl::Status Client::CheckNetworkList(const base::Op& op, const NetworkList& lis
            << " on network " << list.name;
   }
   for (size_t i = 0; i < list.plugins.size(); ++i) {
-    StdinParts parts{.list = &list, .plugin = &list.plugins[i], .runtime = &runtime,
+    StdinParts parts{.list = &list,
+                     .plugin = &list.plugins[i],
+                     .runtime = &runtime,
                      .previous = previous.has_value() ? &*previous : nullptr,
                      .exact = s.options.exact};
     COAM_RETURN_IF_ERROR(s.Run(op, "CHECK", i, parts).status());
@@ -319,8 +332,8 @@ absl::Status Client::CheckNetworkList(const base::Op& op, const NetworkList& lis
 absl::StatusOr<std::optional<Result>> Client::CachedResult(const base::Op& op,
                                                            const NetworkList& list,
                                                            const Runtime& runtime) {
-  COAM_ASSIGN_OR_RETURN(auto cached, state_->cache.Read(op, list.name, runtime.container_id,
-                                                        runtime.ifname));
+  COAM_ASSIGN_OR_RETURN(auto cached,
+                        state_->cache.Read(op, list.name, runtime.container_id, runtime.ifname));
   if (!cached.has_value() || !cached->result.has_value()) return std::optional<Result>();
   COAM_ASSIGN_OR_RETURN(Result result, ConvertResult(*cached->result, list.cni_version));
   return std::optional<Result>(std::move(result));

@@ -61,7 +61,10 @@ struct AttachmentId {
 struct VersionInfo {
   std::string cni_version;
   std::vector<std::string> supported;
+  std::string ToJson() const;  // as plugins print it
 };
+// NamesToJson writes a JSON list of strings.
+std::string NamesToJson(const std::vector<std::string>& names);
 
 class Client {
  public:

@@ -87,15 +87,15 @@ absl::Status Client::GcNetworkList(const base::Op& op, const NetworkList& list,
       failures.Add(checked);
       continue;
     }
-    auto made_with = s.options.exact ? absl::StatusOr<NetworkList>(list)
-                                     : ListOf(each, op.limits());
+    auto made_with =
+        s.options.exact ? absl::StatusOr<NetworkList>(list) : ListOf(each, op.limits());
     failures.Add(s.DeleteLocked(op, made_with.ok() ? *made_with : list, each.runtime));
   }
   if (AtLeast(list.cni_version, "1.1.0")) {
     for (size_t i = 0; i < list.plugins.size(); ++i) {
       COAM_RETURN_IF_ERROR(op.Check());
-      StdinParts parts{.list = &list, .plugin = &list.plugins[i], .valid = &valid,
-                       .exact = s.options.exact};
+      StdinParts parts{
+          .list = &list, .plugin = &list.plugins[i], .valid = &valid, .exact = s.options.exact};
       failures.Add(s.Run(op, "GC", i, parts).status());
     }
   }
@@ -118,8 +118,8 @@ absl::StatusOr<int> Client::Recover(const base::Op& op) {
     auto cached = s.cache.Read(op, each.network, each.runtime.container_id, each.runtime.ifname);
     if (cached.ok() && cached->has_value()) {
       // The crash came after the result was kept: the attachment is whole.
-      failures.Add(s.cache.RemoveIntent(op, each.network, each.runtime.container_id,
-                                        each.runtime.ifname));
+      failures.Add(
+          s.cache.RemoveIntent(op, each.network, each.runtime.container_id, each.runtime.ifname));
       continue;
     }
     absl::Status status = DelAttachment(op, each);

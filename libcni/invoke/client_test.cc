@@ -11,9 +11,8 @@
 namespace coaming::cni {
 namespace {
 
-constexpr char kFirst[] =
-    R"({"cniVersion":"1.0.0","interfaces":[{"name":"eth0","sandbox":"/ns"}],)"
-    R"("ips":[{"interface":0,"address":"10.0.0.2/24"}]})";
+constexpr char kFirst[] = R"({"cniVersion":"1.0.0","interfaces":[{"name":"eth0","sandbox":"/ns"}],)"
+                          R"("ips":[{"interface":0,"address":"10.0.0.2/24"}]})";
 constexpr char kSecond[] =
     R"({"cniVersion":"1.0.0","interfaces":[{"name":"eth0","sandbox":"/ns"}],)"
     R"("ips":[{"interface":0,"address":"10.0.0.2/24"}],"dns":{"domain":"x.test"}})";
@@ -86,8 +85,7 @@ TEST_CASE("client: ADD runs forward with prevResult, DEL and CHECK see the cache
   CHECK_FALSE(absl::StrContains(bench.Input(0), "prevResult"));
 }
 
-TEST_CASE("client: before 0.4.0 DEL gets no prevResult and CHECK is refused",
-          "[libcni][invoke]") {
+TEST_CASE("client: before 0.4.0 DEL gets no prevResult and CHECK is refused", "[libcni][invoke]") {
   Bench bench;
   bench.Adder("one", R"({"ip4":{"ip":"10.0.0.2/24"}})");
   Client client(bench.Options());
@@ -167,8 +165,7 @@ TEST_CASE("client: a rollback that fails too is told and can be recovered", "[li
   CHECK(bench.Clean());
 }
 
-TEST_CASE("client: what a crash left of an ADD is undone before the next try",
-          "[libcni][invoke]") {
+TEST_CASE("client: what a crash left of an ADD is undone before the next try", "[libcni][invoke]") {
   Bench bench;
   bench.Adder("one", kFirst);
   bench.Adder("two", kSecond);
@@ -328,8 +325,7 @@ TEST_CASE("client: STATUS hands the plugin's code on and needs 1.1.0", "[libcni]
   CHECK(bench.Calls().empty());
 }
 
-TEST_CASE("client: VERSION is asked once for a file and again for a new one",
-          "[libcni][invoke]") {
+TEST_CASE("client: VERSION is asked once for a file and again for a new one", "[libcni][invoke]") {
   Bench bench;
   bench.Plugin("one", R"(echo '{"cniVersion":"1.0.0","supportedVersions":["0.4.0","1.0.0"]}')");
   Client client(bench.Options());
@@ -347,8 +343,11 @@ TEST_CASE("client: VERSION is asked once for a file and again for a new one",
   CHECK(old->supported == std::vector<std::string>{"0.1.0"});
 
   const std::pair<const char*, bool> answers[] = {
-      {R"({"cniVersion":"0.2.0"})", true},   {R"({"cniVersion":"1.0.0"})", false},
-      {R"({"supportedVersions":["1.0.0"]})", false}, {"", false}, {"[]", false},
+      {R"({"cniVersion":"0.2.0"})", true},
+      {R"({"cniVersion":"1.0.0"})", false},
+      {R"({"supportedVersions":["1.0.0"]})", false},
+      {"", false},
+      {"[]", false},
       {R"({"cniVersion":"1.0.0","supportedVersions":[1]})", false}};
   for (auto [text, good] : answers) {
     INFO(text);

@@ -47,6 +47,17 @@ absl::StatusOr<VersionInfo> DecodeVersions(std::string_view type, std::string_vi
 
 }  // namespace
 
+std::string VersionInfo::ToJson() const {
+  Value out = Value::MakeObject();
+  out.Set("cniVersion", cni_version);
+  out.Set("supportedVersions", supported);
+  return base::json::Write(out);
+}
+
+std::string NamesToJson(const std::vector<std::string>& names) {
+  return base::json::Write(Value(names));
+}
+
 absl::StatusOr<VersionInfo> Client::PluginVersions(const base::Op& op, std::string_view type) {
   State& s = *state_;
   COAM_RETURN_IF_ERROR(s.CheckOptions());
@@ -54,8 +65,13 @@ absl::StatusOr<VersionInfo> Client::PluginVersions(const base::Op& op, std::stri
   COAM_ASSIGN_OR_RETURN(call.path, FindPlugin(s.options.plugin_dirs, type));
   State::FileKey key = {};
   if (auto st = base::StatHost(call.path); st.ok()) {
-    key = {static_cast<int64_t>(st->st_dev), static_cast<int64_t>(st->st_ino), st->st_size,
-           st->st_mtim.tv_sec, st->st_mtim.tv_nsec, st->st_ctim.tv_sec, st->st_ctim.tv_nsec};
+    key = {static_cast<int64_t>(st->st_dev),
+           static_cast<int64_t>(st->st_ino),
+           st->st_size,
+           st->st_mtim.tv_sec,
+           st->st_mtim.tv_nsec,
+           st->st_ctim.tv_sec,
+           st->st_ctim.tv_nsec};
     absl::MutexLock lock(&s.mutex);
     auto known = s.versions.find(key);
     if (known != s.versions.end()) return known->second;
@@ -68,8 +84,7 @@ absl::StatusOr<VersionInfo> Client::PluginVersions(const base::Op& op, std::stri
   absl::StatusOr<VersionInfo> info = VersionInfo{"0.1.0", {"0.1.0"}};
   if (out.ok()) {
     info = DecodeVersions(type, *out, op.limits());
-  } else if (base::GetError(out.status()).Detail("cni.msg") !=
-             "unknown CNI_COMMAND: VERSION") {
+  } else if (base::GetError(out.status()).Detail("cni.msg") != "unknown CNI_COMMAND: VERSION") {
     return out.status();
   }
   if (!info.ok()) return info;
@@ -85,8 +100,8 @@ absl::StatusOr<std::vector<std::string>> Client::ValidateNetworkList(const base:
                                                                      const NetworkList& list) {
   COAM_RETURN_IF_ERROR(CheckNetworkName(list.name));
   COAM_RETURN_IF_ERROR(ParseVersion(list.cni_version).status());
-  const std::string version = list.cni_version.empty() ? std::string(kOldestVersion)
-                                                       : list.cni_version;
+  const std::string version =
+      list.cni_version.empty() ? std::string(kOldestVersion) : list.cni_version;
   std::set<std::string> capabilities;
   for (size_t i = 0; i < list.plugins.size(); ++i) {
     const PluginConf& plugin = list.plugins[i];

@@ -23,8 +23,8 @@ constexpr int kBusyTries = 6;
 // Waits a while for a plugin that is being written, unless the operation must stop.
 absl::Status Pause(const base::Op& op, int ms) {
   COAM_RETURN_IF_ERROR(op.Check());
-  pollfd wait = {.fd = op.cancel() != nullptr ? op.cancel()->fd() : -1, .events = POLLIN,
-                 .revents = 0};
+  pollfd wait = {
+      .fd = op.cancel() != nullptr ? op.cancel()->fd() : -1, .events = POLLIN, .revents = 0};
   (void)poll(&wait, 1, op.deadline().PollMs(ms, op.clock()));
   return op.Check();
 }
@@ -81,8 +81,11 @@ absl::StatusOr<std::string> RunPlugin(const base::Op& op, const ClientOptions& o
     return base::ToStatus(error);
   }
   if (!ran->status.ok()) {
-    return DecodeFailure({.plugin = call.type, .verb = call.verb, .out = ran->out,
-                          .err = ran->err, .exit_status = ran->status.code,
+    return DecodeFailure({.plugin = call.type,
+                          .verb = call.verb,
+                          .out = ran->out,
+                          .err = ran->err,
+                          .exit_status = ran->status.code,
                           .exit_signal = ran->status.signal},
                          op.limits());
   }

@@ -50,8 +50,7 @@ TEST_CASE("hostile: output that is no result fails the ADD and is rolled back",
   CHECK(null.Add().ok());
 }
 
-TEST_CASE("hostile: endless output is cut at the limit and the plugin ended",
-          "[libcni][invoke]") {
+TEST_CASE("hostile: endless output is cut at the limit and the plugin ended", "[libcni][invoke]") {
   Case c("exec yes '{\"a\":1}'");
   base::Limits limits;
   limits.plugin_output_bytes = 100000;
@@ -90,7 +89,8 @@ TEST_CASE("hostile: a plugin that hangs is ended at the deadline, with what it s
   testing::Shell("for i in 1 2 3 4 5 6 7 8 9 10; do s=$(sed 's/.*) //;s/ .*//' /proc/" +
                      pid.substr(0, pid.size() - 1) +
                      "/stat 2>/dev/null); case \"$s\" in ''|Z) exit 0;; esac; sleep 0.1; done; "
-                     "exit 1", &gone);
+                     "exit 1",
+                 &gone);
   CHECK(gone == 0);
 }
 
@@ -149,8 +149,7 @@ TEST_CASE("hostile: a missing plugin is noticed before anything runs", "[libcni]
   CHECK(c.Add().ok());
 }
 
-TEST_CASE("hostile: a plugin that may not or cannot be executed is undone",
-          "[libcni][invoke]") {
+TEST_CASE("hostile: a plugin that may not or cannot be executed is undone", "[libcni][invoke]") {
   Case c("");
   testing::WriteFile(c.bench.bin() + "/bad", "#!/bin/sh\n", 0644);
   testing::Shell("chmod 644 " + c.bench.bin() + "/bad");
@@ -211,9 +210,8 @@ TEST_CASE("hostile: names and arguments are checked before anything runs", "[lib
   CHECK(add(runtime) == "core.invalid_argument");
   ClientOptions relative = c.bench.Options();
   relative.plugin_dirs = {"bin"};
-  CHECK(base::HasReason(
-      Client(relative).AddNetworkList(base::Op(), MustList(kList), good).status(),
-      "core.invalid_argument"));
+  CHECK(base::HasReason(Client(relative).AddNetworkList(base::Op(), MustList(kList), good).status(),
+                        "core.invalid_argument"));
 }
 
 TEST_CASE("hostile: thirty-two containers at once keep their turns", "[libcni][invoke]") {

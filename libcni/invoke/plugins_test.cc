@@ -22,9 +22,9 @@ using testing::ListDir;
 using testing::Shell;
 using testing::TempDir;
 
-#define NEEDS(...)                                                                 \
-  HostNamespace host;                                                              \
-  if (!host.ok()) SKIP(host.why());                                                \
+#define NEEDS(...)                  \
+  HostNamespace host;               \
+  if (!host.ok()) SKIP(host.why()); \
   if (!testing::HavePlugins({__VA_ARGS__})) SKIP("containernetworking-plugins is not installed")
 
 #define REQUIRE_OK(expr)             \
@@ -74,9 +74,8 @@ struct World {
   ClientOptions options;
 };
 
-constexpr char kIpam[] =
-    R"("ipam":{"type":"host-local","dataDir":"DATA","subnet":"10.88.7.0/24",)"
-    R"("routes":[{"dst":"0.0.0.0/0"}]})";
+constexpr char kIpam[] = R"("ipam":{"type":"host-local","dataDir":"DATA","subnet":"10.88.7.0/24",)"
+                         R"("routes":[{"dst":"0.0.0.0/0"}]})";
 
 TEST_CASE("plugins: bridge, host-local and portmap in every version", "[libcni][invoke][root]") {
   NEEDS("bridge", "host-local", "portmap");
@@ -123,8 +122,8 @@ TEST_CASE("plugins: a forwarded port answers from the host", "[libcni][invoke][r
   Client client(w.options);
   NetworkList list = w.List(absl::StrCat(
       R"({"name":"net","cniVersion":"1.0.0","plugins":[{"type":"bridge","bridge":"br0",)"
-      R"("isGateway":true,"ipMasq":true,)", kIpam,
-      R"(},{"type":"portmap","capabilities":{"portMappings":true}}]})"));
+      R"("isGateway":true,"ipMasq":true,)",
+      kIpam, R"(},{"type":"portmap","capabilities":{"portMappings":true}}]})"));
   ContainerNamespace ns;
   Runtime runtime = w.MakeRuntime(ns);
   runtime.capabilities.SetPortMappings({{.host_port = 18081, .container_port = 80}});
@@ -134,7 +133,9 @@ TEST_CASE("plugins: a forwarded port answers from the host", "[libcni][invoke][r
   std::thread server([&] {
     answer = ns.Shell(
         "python3 -c 'import socket; s = socket.socket(); s.bind((\"0.0.0.0\", 80)); s.listen(1); "
-        "open(\"" + ready + "\", \"w\").close(); s.settimeout(20); c = s.accept()[0]; "
+        "open(\"" +
+        ready +
+        "\", \"w\").close(); s.settimeout(20); c = s.accept()[0]; "
         "c.sendall(b\"hello\"); c.close()'");
   });
   while (!testing::Exists(ready)) std::this_thread::yield();
@@ -170,18 +171,19 @@ TEST_CASE("plugins: every kind that this kernel serves attaches and detaches",
     INFO(name);
     World w;
     Client client(w.options);
-    NetworkList list = w.List(
-        absl::StrCat(R"({"name":"net","cniVersion":"1.0.0","plugins":[)", plugins, "]}"));
+    NetworkList list =
+        w.List(absl::StrCat(R"({"name":"net","cniVersion":"1.0.0","plugins":[)", plugins, "]}"));
     ContainerNamespace ns;
     Runtime runtime = w.MakeRuntime(ns);
     if (std::string_view(name) == "loopback") runtime.ifname = "lo";
-    runtime.capabilities.SetBandwidth({.ingress_rate = 1 << 20, .ingress_burst = 1 << 20,
-                                       .egress_rate = 1 << 20, .egress_burst = 1 << 20});
+    runtime.capabilities.SetBandwidth({.ingress_rate = 1 << 20,
+                                       .ingress_burst = 1 << 20,
+                                       .egress_rate = 1 << 20,
+                                       .egress_burst = 1 << 20});
     auto added = client.AddNetworkList(base::Op(), list, runtime);
     REQUIRE_OK(added.status());
     CHECK(absl::StrContains(ns.Shell("ip -o addr"),
-                            added->ips.empty() ? "127.0.0.1"
-                                               : added->ips[0].address.ToString()));
+                            added->ips.empty() ? "127.0.0.1" : added->ips[0].address.ToString()));
     REQUIRE_OK(client.CheckNetworkList(base::Op(), list, runtime));
     REQUIRE_OK(client.DelNetworkList(base::Op(), list, runtime));
     CHECK(w.Leases().empty());
@@ -218,7 +220,8 @@ TEST_CASE("plugins: a failure in the middle leaves nothing behind", "[libcni][in
   Client client(w.options);
   NetworkList list = w.List(absl::StrCat(
       R"({"name":"net","cniVersion":"1.0.0","plugins":[{"type":"bridge","bridge":"br0",)"
-      R"("isGateway":true,"ipMasq":true,)", kIpam,
+      R"("isGateway":true,"ipMasq":true,)",
+      kIpam,
       R"(},{"type":"tuning","dataDir":"DATA/tuning","sysctl":{"net.no.such.thing":"1"}}]})"));
   ContainerNamespace ns;
   Runtime runtime = w.MakeRuntime(ns);
@@ -230,8 +233,7 @@ TEST_CASE("plugins: a failure in the middle leaves nothing behind", "[libcni][in
   CHECK_FALSE(absl::StrContains(ns.Shell("ip -o link"), "eth0"));
 }
 
-TEST_CASE("plugins: an exhausted range leaves no half-made interface",
-          "[libcni][invoke][root]") {
+TEST_CASE("plugins: an exhausted range leaves no half-made interface", "[libcni][invoke][root]") {
   NEEDS("bridge", "host-local");
   World w;
   Client client(w.options);
@@ -319,8 +321,8 @@ TEST_CASE("plugins: versions of the packaged plugins", "[libcni][invoke][root]")
         info->supported.end());
   NetworkList list = w.List(
       R"({"name":"net","cniVersion":"0.3.1","plugins":[{"type":"bridge"},{"type":"firewall"}]})");
-  CHECK(base::HasReason(client.ValidateNetworkList(base::Op(), list).status(),
-                        "cni.plugin.version"));
+  CHECK(
+      base::HasReason(client.ValidateNetworkList(base::Op(), list).status(), "cni.plugin.version"));
 }
 
 TEST_CASE("plugins: sixteen containers at once get sixteen addresses", "[libcni][invoke][root]") {
@@ -335,9 +337,8 @@ TEST_CASE("plugins: sixteen containers at once get sixteen addresses", "[libcni]
   auto all = [&](auto each) {
     std::vector<std::thread> threads;  // they inherit this thread's network namespace
     for (int i = 0; i < 16; ++i) {
-      threads.emplace_back([&, i] {
-        statuses[i] = each(w.MakeRuntime(namespaces[i], absl::StrCat("c1-", i)));
-      });
+      threads.emplace_back(
+          [&, i] { statuses[i] = each(w.MakeRuntime(namespaces[i], absl::StrCat("c1-", i))); });
     }
     for (std::thread& thread : threads) thread.join();
     for (const absl::Status& status : statuses) {

@@ -17,9 +17,7 @@ namespace coaming::cni {
 
 class Bench {
  public:
-  Bench() {
-    testing::Shell(absl::StrCat("mkdir ", bin(), " ", records()));
-  }
+  Bench() { testing::Shell(absl::StrCat("mkdir ", bin(), " ", records())); }
   std::string bin() const { return dir_ / "bin"; }
   std::string records() const { return dir_ / "records"; }
   std::string cache() const { return dir_ / "cache"; }
@@ -45,9 +43,10 @@ class Bench {
   }
   // Failer fails on `verb` with an error object and else does as Adder.
   void Failer(std::string_view name, std::string_view verb, int code, std::string_view msg) {
-    Plugin(name, absl::StrCat("if [ $CNI_COMMAND = ", verb, " ]; then echo '{\"code\":", code,
-                              ",\"msg\":\"", msg, "\"}'; exit 1; fi\n",
-                              "[ $CNI_COMMAND = ADD ] && echo '{\"cniVersion\":\"1.0.0\"}'\nexit 0"));
+    Plugin(name,
+           absl::StrCat("if [ $CNI_COMMAND = ", verb, " ]; then echo '{\"code\":", code,
+                        ",\"msg\":\"", msg, "\"}'; exit 1; fi\n",
+                        "[ $CNI_COMMAND = ADD ] && echo '{\"cniVersion\":\"1.0.0\"}'\nexit 0"));
   }
 
   // Calls lists what ran, in order: "a.ADD b.ADD b.DEL a.DEL".
@@ -87,11 +86,11 @@ inline NetworkList MustList(std::string_view json) {
   return *list;
 }
 
-#define REQUIRE_OK(expr)            \
-  do {                              \
+#define REQUIRE_OK(expr)             \
+  do {                               \
     absl::Status ok_status = (expr); \
-    INFO(ok_status);                \
-    REQUIRE(ok_status.ok());        \
+    INFO(ok_status);                 \
+    REQUIRE(ok_status.ok());         \
   } while (0)
 
 }  // namespace coaming::cni
