@@ -148,9 +148,10 @@ class Pod {
   absl::StatusOr<int> Shutdown(const base::Op& op, int64_t grace_ms);
   base::UniqueFd TakeConsole();
 
+  struct Rep;
+
  private:
   friend class Pods;
-  struct Rep;
   explicit Pod(std::unique_ptr<Rep> rep);
   std::unique_ptr<Rep> rep_;
 };

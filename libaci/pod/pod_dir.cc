@@ -98,10 +98,11 @@ absl::StatusOr<PodDir> PodDir::Open(const base::Dir& root, std::string_view uuid
   return base::Fail("pod.not_found") << "pod " << uuid;
 }
 
-absl::StatusOr<std::vector<std::string>> PodDir::List(const base::Dir& root) {
+absl::StatusOr<std::vector<std::string>> PodDir::List(const base::Dir& root,
+                                                       bool embryos) {
   std::vector<std::string> out;
   for (const std::string_view place : kPlaces) {
-    if (place == "embryo") continue;
+    if (place == "embryo" && !embryos) continue;
     absl::StatusOr<std::vector<base::DirEntry>> entries = root.List(place);
     if (base::HasReason(entries.status(), "core.not_found")) continue;
     COAM_RETURN_IF_ERROR(entries.status());
