@@ -10,7 +10,9 @@
 //   }
 //   COAM_RETURN_IF_ERROR(tar->Drain());   // before the digest of the stream is believed
 //
-// Names and attribute values are bytes, whatever the locale; they hold no NUL. Ownership: the reader
+// Names and attribute values are bytes, whatever the locale; names hold no NUL. Global PAX headers are
+// checked and ignored, as Go and libarchive do. Data after a link, directory or device does not exist,
+// whatever the size field says (GNU tar, Go). Ownership: the reader
 // owns its source, entries live until the next call of Next. Threads: [single]. Limits: path_bytes,
 // xattr_bytes, unpacked_files, unpacked_bytes (the sum of sizes), and 1 MiB for other header records.
 // Hostile input: sizes, offsets and counts are checked before use; a bad one is archive.corrupt.
@@ -61,9 +63,9 @@ struct TarRegion {
 struct TarEntry {
   std::string path;  // as written, "./a", "a/": not cleaned
   TarType type = TarType::kFile;
-  std::string link;     // target of a symbolic or hard link, as written
-  int64_t size = 0;     // of the file, holes included; a hard link may carry data too
-  uint32_t mode = 0;    // permission bits with setuid, setgid and sticky: 07777
+  std::string link;   // target of a symbolic or hard link, as written
+  int64_t size = 0;   // of the file, holes included; a hard link may carry data too
+  uint32_t mode = 0;  // permission bits with setuid, setgid and sticky: 07777
   int64_t uid = 0, gid = 0;
   std::string uname, gname;
   TarTime mtime;
@@ -134,8 +136,8 @@ class TarWriter {
                                                         const TarWriteOptions& options = {});
   virtual ~TarWriter() = default;
 
-  // Add writes the header. A file with size > 0 then wants exactly that many bytes by Write before the
-  // next Add; regions, if sparse, are written as zeros in between (no sparse format is made).
+  // Add writes the header. A file then wants exactly `size` bytes by Write before the next Add; a
+  // sparse one is written out in full, so the caller writes its zeros too.
   // Errors: core.invalid_argument (NUL in a name, negative size, a link without target), the sink's.
   virtual absl::Status Add(const TarEntry& entry) = 0;
   virtual absl::Status Write(std::string_view bytes) = 0;

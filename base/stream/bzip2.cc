@@ -32,14 +32,10 @@ class Bzip2Decoder final : public Decoder {
     *in = in->subspan(in_size - stream_.avail_in);
     *out = out->subspan(out_size - stream_.avail_out);
     switch (result) {
-      case BZ_OK:
-        return Result::kMore;
-      case BZ_STREAM_END:
-        return Result::kMemberEnd;
-      case BZ_MEM_ERROR:
-        return Fail("core.no_memory") << "no memory for the bzip2 decoder";
-      default:
-        return Fail("stream.corrupt") << "bzip2 stream is damaged";
+      case BZ_OK: return Result::kMore;
+      case BZ_STREAM_END: return Result::kMemberEnd;
+      case BZ_MEM_ERROR: return Fail("core.no_memory") << "no memory for the bzip2 decoder";
+      default: return Fail("stream.corrupt") << "bzip2 stream is damaged";
     }
   }
 

@@ -11,16 +11,17 @@ namespace coaming::base {
 namespace {
 
 constexpr CompressionInfo kTable[] = {
-    {Compression::kGzip, "gzip", "gzip", ".gz", "\x1f\x8b", "stream.gzip",
-     internal::NewGzipReader, internal::NewGzipWriter},
+    {Compression::kGzip, "gzip", "gzip", ".gz", "\x1f\x8b", "stream.gzip", internal::NewGzipReader,
+     internal::NewGzipWriter},
     {Compression::kZstd, "zstd", "zstd", ".zst", "\x28\xb5\x2f\xfd", "stream.zstd",
      internal::NewZstdReader, internal::NewZstdWriter},
-    {Compression::kXz, "xz", "xz", ".xz", std::string_view("\xfd"
-                                                           "7zXZ\0",
-                                                           6),
+    {Compression::kXz, "xz", "xz", ".xz",
+     std::string_view("\xfd"
+                      "7zXZ\0",
+                      6),
      "stream.xz", internal::NewXzReader, internal::NewXzWriter},
-    {Compression::kBzip2, "bzip2", "bzip2", ".bz2", "BZh", "stream.bzip2",
-     internal::NewBzip2Reader, internal::NewBzip2Writer},
+    {Compression::kBzip2, "bzip2", "bzip2", ".bz2", "BZh", "stream.bzip2", internal::NewBzip2Reader,
+     internal::NewBzip2Writer},
 };
 
 const CompressionInfo* Row(Compression id) {

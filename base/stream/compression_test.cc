@@ -19,8 +19,8 @@ constexpr Compression kAll[] = {Compression::kGzip, Compression::kZstd, Compress
 absl::StatusOr<std::string> Unpack(std::string_view packed, size_t block = SIZE_MAX,
                                    size_t out_block = 65536, const Limits* limits = nullptr,
                                    Compression* found = nullptr) {
-  absl::StatusOr<std::unique_ptr<Reader>> r = NewAutoDecompressor(
-      std::make_unique<MemoryReader>(packed, block), {.limits = limits}, found);
+  absl::StatusOr<std::unique_ptr<Reader>> r =
+      NewAutoDecompressor(std::make_unique<MemoryReader>(packed, block), {.limits = limits}, found);
   if (!r.ok()) return r.status();
   std::string out, piece(out_block, '\0');
   for (;;) {
@@ -55,9 +55,9 @@ TEST_CASE("compression: each tool's output is read, whatever the blocks", "[base
     CHECK(std::string_view(tool).substr(0, 2) == CompressionName(found).substr(0, 2));
     CHECK(*Unpack(packed, 1, 1000) == plain);
     CHECK(*Unpack(packed, 777, 1) == plain);
-    CHECK(*Unpack(packed + packed) == plain + plain);              // members
-    CHECK(*Unpack(packed + packed, 1) == plain + plain);           // at any boundary
-    CHECK(*Unpack(packed + std::string(512, '\0')) == plain);      // padding
+    CHECK(*Unpack(packed + packed) == plain + plain);          // members
+    CHECK(*Unpack(packed + packed, 1) == plain + plain);       // at any boundary
+    CHECK(*Unpack(packed + std::string(512, '\0')) == plain);  // padding
     CHECK(ReasonOf(Unpack(packed + "x").status()) == "stream.corrupt");
     CHECK(ReasonOf(Unpack(packed + "trailing garbage").status()) == "stream.corrupt");
     CHECK(ReasonOf(Unpack(packed + std::string(8, '\0') + "x").status()) == "stream.corrupt");
@@ -71,11 +71,12 @@ TEST_CASE("compression: each tool reads what is written here, at each level", "[
     const char* tool;
   };
   for (const std::string& plain : {std::string(), std::string("x"), Sample(500000)}) {
-    for (const Row& row : {Row{Compression::kGzip, -1, "gzip -dc"}, Row{Compression::kGzip, 0, "gzip -dc"},
-                           Row{Compression::kGzip, 1, "gzip -dc"}, Row{Compression::kGzip, 2, "gzip -dc"},
-                           Row{Compression::kGzip, 3, "gzip -dc"}, Row{Compression::kGzip, 9, "gzip -dc"},
-                           Row{Compression::kZstd, -1, "zstd -dc"}, Row{Compression::kZstd, 9, "zstd -dc"},
-                           Row{Compression::kXz, 1, "xz -dc"}, Row{Compression::kBzip2, -1, "bzip2 -dc"}}) {
+    for (const Row& row :
+         {Row{Compression::kGzip, -1, "gzip -dc"}, Row{Compression::kGzip, 0, "gzip -dc"},
+          Row{Compression::kGzip, 1, "gzip -dc"}, Row{Compression::kGzip, 2, "gzip -dc"},
+          Row{Compression::kGzip, 3, "gzip -dc"}, Row{Compression::kGzip, 9, "gzip -dc"},
+          Row{Compression::kZstd, -1, "zstd -dc"}, Row{Compression::kZstd, 9, "zstd -dc"},
+          Row{Compression::kXz, 1, "xz -dc"}, Row{Compression::kBzip2, -1, "bzip2 -dc"}}) {
       INFO(row.tool << " level " << row.level << " size " << plain.size());
       const std::string packed = Pack(row.id, plain, row.level);
       CHECK(packed == Pack(row.id, plain, row.level));
@@ -127,7 +128,8 @@ TEST_CASE("compression: a cut or damaged stream is refused at every place", "[ba
   CHECK(ReasonOf((*r)->Read(std::span<char>(&c, 1)).status()) == "stream.corrupt");
 }
 
-TEST_CASE("compression: a bomb stops at the ratio, a hungry window at the window", "[base][stream]") {
+TEST_CASE("compression: a bomb stops at the ratio, a hungry window at the window",
+          "[base][stream]") {
   const std::string zeros(64 << 20, '\0');
   Limits limits;
   limits.compression_ratio = 500;
@@ -162,8 +164,10 @@ TEST_CASE("compression: skippable zstd frames are skipped wherever they stand", 
 }
 
 TEST_CASE("compression: media types, names and magic bytes find their row", "[base][stream]") {
-  CHECK(CompressionOfMediaType("application/vnd.oci.image.layer.v1.tar+gzip") == Compression::kGzip);
-  CHECK(CompressionOfMediaType("application/vnd.oci.image.layer.v1.tar+zstd") == Compression::kZstd);
+  CHECK(CompressionOfMediaType("application/vnd.oci.image.layer.v1.tar+gzip") ==
+        Compression::kGzip);
+  CHECK(CompressionOfMediaType("application/vnd.oci.image.layer.v1.tar+zstd") ==
+        Compression::kZstd);
   CHECK(CompressionOfMediaType("application/vnd.docker.image.rootfs.diff.tar.gzip") ==
         Compression::kGzip);
   CHECK(CompressionOfMediaType("application/vnd.oci.image.layer.v1.tar") == Compression::kNone);

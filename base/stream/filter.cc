@@ -47,10 +47,9 @@ absl::Status VerifyingReader::CheckEnd() {
   }
   const Digest got = hasher_.Finish();
   if (got != want_) {
-    return Failed(Fail("digest.mismatch")
-                      .Detail("digest.want", want_.str())
-                      .Detail("digest.got", got.str())
-                  << subject_ << ": want " << want_.str() << ", the bytes hash to " << got.str());
+    return Failed(
+        Fail("digest.mismatch").Detail("digest.want", want_.str()).Detail("digest.got", got.str())
+        << subject_ << ": want " << want_.str() << ", the bytes hash to " << got.str());
   }
   verified_ = true;
   return absl::OkStatus();
@@ -69,10 +68,9 @@ absl::StatusOr<size_t> VerifyingReader::ReadSized(std::span<char> out) {
     if (static_cast<int64_t>(out.size()) > left) out = out.first(static_cast<size_t>(left));
     COAM_ASSIGN_OR_RETURN(n, Pull(out));
     if (n == 0) {
-      return Failed(Fail("digest.size_mismatch")
-                        .Detail("size.want", size_)
-                        .Detail("size.got", count_)
-                    << subject_ << ": want " << size_ << " bytes, there are only " << count_);
+      return Failed(
+          Fail("digest.size_mismatch").Detail("size.want", size_).Detail("size.got", count_)
+          << subject_ << ": want " << size_ << " bytes, there are only " << count_);
     }
   }
   if (count_ == size_) COAM_RETURN_IF_ERROR(CheckEnd());
@@ -123,7 +121,11 @@ absl::StatusOr<size_t> TeeReader::Read(std::span<char> out) {
 
 LimitReader::LimitReader(std::unique_ptr<Reader> source, int64_t max, std::string_view limit_name,
                          std::string_view subject)
-    : source_(std::move(source)), left_(max), max_(max), limit_name_(limit_name), subject_(subject) {}
+    : source_(std::move(source)),
+      left_(max),
+      max_(max),
+      limit_name_(limit_name),
+      subject_(subject) {}
 
 absl::StatusOr<size_t> LimitReader::Read(std::span<char> out) {
   auto too_much = [this] {
@@ -141,8 +143,8 @@ absl::StatusOr<size_t> SectionReader::Read(std::span<char> out) {
   if (static_cast<int64_t>(out.size()) > left_) out = out.first(static_cast<size_t>(left_));
   COAM_ASSIGN_OR_RETURN(size_t n, source_->Read(out));
   if (n == 0) {
-    return Fail("digest.size_mismatch") << subject_ << ": the source ends " << left_
-                                        << " bytes too early";
+    return Fail("digest.size_mismatch")
+           << subject_ << ": the source ends " << left_ << " bytes too early";
   }
   left_ -= static_cast<int64_t>(n);
   return n;

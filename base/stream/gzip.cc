@@ -1,9 +1,9 @@
 // gzip (RFC 1952): ISA-L inflates, about twice as fast as zlib; zlib and ISA-L deflate.
 #include <zlib.h>
 
+#include <isa-l/igzip_lib.h>
 #include <algorithm>
 #include <cstring>
-#include <isa-l/igzip_lib.h>
 #include <limits>
 
 #include "base/core/error.h"

@@ -70,7 +70,8 @@ class NoSigpipe {
 };
 
 absl::Status WriteFailed(int error, std::string_view name) {
-  if (error == ENOSPC || error == EDQUOT) return FailErrno("core.no_space", error) << "write " << name;
+  if (error == ENOSPC || error == EDQUOT)
+    return FailErrno("core.no_space", error) << "write " << name;
   return FailErrno("core.io", error) << "write " << name;
 }
 

@@ -217,7 +217,8 @@ TEST_CASE("fd reader and writer: files and pipes, cancel, broken pipe without a 
   CHECK(ReasonOf(bad.Read(std::span<char>(&c, 1)).status()) == "core.io");
 }
 
-TEST_CASE("threaded reader: same bytes, errors after them, and no thread if asked", "[base][stream]") {
+TEST_CASE("threaded reader: same bytes, errors after them, and no thread if asked",
+          "[base][stream]") {
   for (size_t total : {size_t{0}, size_t{1}, size_t{4096}, size_t{100000}, size_t{3000000}}) {
     const std::string bytes = Sample(total);
     for (bool threads : {true, false}) {

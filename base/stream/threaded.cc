@@ -121,8 +121,8 @@ class ThreadedReader final : public Reader {
   absl::Status Fill(Block* block, size_t* size) {
     try {
       while (*size < block_bytes_) {
-        absl::StatusOr<size_t> n = source_->Read(
-            std::span<char>(block->data.get() + *size, block_bytes_ - *size));
+        absl::StatusOr<size_t> n =
+            source_->Read(std::span<char>(block->data.get() + *size, block_bytes_ - *size));
         if (!n.ok()) return n.status();
         if (*n == 0) break;
         *size += *n;
@@ -135,7 +135,8 @@ class ThreadedReader final : public Reader {
 
   std::unique_ptr<Reader> source_;  // the worker's alone while it runs
   const size_t block_bytes_;
-  std::vector<Block> blocks_;  // entries [taken_, filled_) are the consumer's, the rest the worker's
+  std::vector<Block>
+      blocks_;  // entries [taken_, filled_) are the consumer's, the rest the worker's
   pthread_t thread_{};
   bool started_ = false;
   std::string_view current_;  // the consumer's

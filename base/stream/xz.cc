@@ -32,25 +32,22 @@ class XzDecoder final : public Decoder {
       case LZMA_OK:
       case LZMA_BUF_ERROR:  // no progress: the frame decides what that means
         return Result::kMore;
-      case LZMA_STREAM_END:
-        return Result::kMemberEnd;
+      case LZMA_STREAM_END: return Result::kMemberEnd;
       case LZMA_MEMLIMIT_ERROR:
-        return FailLimit("window_bytes", window_)
-               << "xz stream needs " << lzma_memusage(&stream_) << " bytes of memory, more than "
-               << window_;
-      case LZMA_MEM_ERROR:
-        return Fail("core.no_memory") << "no memory for the xz decoder";
+        return FailLimit("window_bytes", window_) << "xz stream needs " << lzma_memusage(&stream_)
+                                                  << " bytes of memory, more than " << window_;
+      case LZMA_MEM_ERROR: return Fail("core.no_memory") << "no memory for the xz decoder";
       case LZMA_UNSUPPORTED_CHECK:
       case LZMA_OPTIONS_ERROR:
         return Fail("stream.unsupported") << "xz stream uses a check or filter that is not known";
-      default:
-        return Fail("stream.corrupt") << "xz stream is damaged";
+      default: return Fail("stream.corrupt") << "xz stream is damaged";
     }
   }
 
   bool StartsMember(std::string_view bytes) const override {
-    return bytes == "\xfd"
-                    "7zX";
+    return bytes ==
+           "\xfd"
+           "7zX";
   }
   bool PaddingBetween() const override { return true; }
 

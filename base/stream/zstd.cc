@@ -34,8 +34,7 @@ class ZstdDecoder final : public Decoder {
         case ZSTD_error_dictionary_wrong:
           return Fail("stream.unsupported") << "zstd stream needs a dictionary";
         default:
-          return Fail("stream.corrupt")
-                 << "zstd stream is damaged: " << ZSTD_getErrorName(result);
+          return Fail("stream.corrupt") << "zstd stream is damaged: " << ZSTD_getErrorName(result);
       }
     }
     return result == 0 ? Result::kMemberEnd : Result::kMore;
