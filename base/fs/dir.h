@@ -56,7 +56,7 @@ struct DirEntry {
 
 struct WriteFileOptions {
   mode_t mode = 0644;
-  bool sync = false;      // fsync the file and its directory
+  bool sync = false;       // fsync the file and its directory
   bool exclusive = false;  // core.exists if the name is taken; otherwise it is replaced
   std::optional<uid_t> uid;
   std::optional<gid_t> gid;
@@ -126,7 +126,7 @@ class Dir {
 
   // --- making, moving, removing ----------------------------------------------------------------
 
-  absl::Status MakeDir(std::string_view path, mode_t mode) const;   // core.exists if there is one
+  absl::Status MakeDir(std::string_view path, mode_t mode) const;  // core.exists if there is one
   // MakeDirs makes what is missing of the path and is content with directories that are there (whose
   // mode stays). Gives the last one.
   absl::StatusOr<Dir> MakeDirs(std::string_view path, mode_t mode) const;

@@ -18,9 +18,9 @@ namespace coaming::base {
 
 // Connections to host:port go to address:address_port instead; the name stays in TLS and Host.
 struct ResolveRule {
-  std::string host;     // "example.com"
-  int port = 0;         // 0: any
-  std::string address;  // an IP address
+  std::string host;      // "example.com"
+  int port = 0;          // 0: any
+  std::string address;   // an IP address
   int address_port = 0;  // 0: the same port
 };
 // ParseResolveRule reads "host:port:address" (curl's --resolve, "*" as port for any) and

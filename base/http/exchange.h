@@ -24,11 +24,11 @@ namespace coaming::base {
 // One hop, with everything decided.
 struct ExchangeRequest {
   std::string method;
-  Url url;                  // without user info
-  HttpHeaders headers;      // all that is sent, besides Host, Content-Length, Transfer-Encoding
-  std::string_view body;    // borrowed for the exchange's life
+  Url url;                // without user info
+  HttpHeaders headers;    // all that is sent, besides Host, Content-Length, Transfer-Encoding
+  std::string_view body;  // borrowed for the exchange's life
   Reader* body_reader = nullptr;  // or this
-  int64_t body_size = -1;   // of body_reader; -1: chunked
+  int64_t body_size = -1;         // of body_reader; -1: chunked
   bool has_body = false;
   std::shared_ptr<const TlsOptions> tls;
 };

@@ -51,9 +51,9 @@ namespace coaming::base {
 
 // Trust and identity for TLS connections. A value, shared between requests.
 struct TlsOptions {
-  std::string ca_pem;    // certificates that count as roots, as PEM text
-  std::string ca_file;   // or in a file of the host
-  std::string ca_dir;    // or in a directory
+  std::string ca_pem;       // certificates that count as roots, as PEM text
+  std::string ca_file;      // or in a file of the host
+  std::string ca_dir;       // or in a directory
   bool only_these = false;  // the system's own roots do not count
   std::string client_certificate_pem, client_key_pem;    // both or none
   std::string client_certificate_file, client_key_file;  // instead of the PEM
@@ -76,10 +76,10 @@ struct HttpRequest {
   bool immutable = false;   // the URL names its content: continue without an ETag
   int max_retries = -1;     // -1: http_retries of the op's limits
   int64_t max_retry_after_ms = 30'000;
-  int64_t max_body = -1;    // -1: blob_bytes of the op's limits
+  int64_t max_body = -1;  // -1: blob_bytes of the op's limits
   // Start in the middle (a partial file from an earlier try): Range and If-Range are sent.
   int64_t offset = 0;
-  std::string if_range;     // the ETag of the earlier answer; "" with immutable: none needed
+  std::string if_range;  // the ETag of the earlier answer; "" with immutable: none needed
   std::shared_ptr<const TlsOptions> tls;  // null: the transport's own
   std::string progress_kind;  // "" is silent; "download": events about the body by the op
 };
@@ -87,17 +87,17 @@ struct HttpRequest {
 struct HttpResponse {
   int status = 0;
   HttpHeaders headers;
-  std::string url;            // of the last hop, without user info; may hold a query: do not show it
-  std::string method;         // of the last hop
+  std::string url;     // of the last hop, without user info; may hold a query: do not show it
+  std::string method;  // of the last hop
   int64_t content_length = -1;  // of this answer's body
   // Where the body's first byte belongs: `offset` of the request if the server could continue (206),
   // 0 if it sends the whole.
   int64_t offset = 0;
-  int64_t total = -1;         // size of the whole, if known
-  std::string error_body;     // first 64 KiB when the status is not 200..299
+  int64_t total = -1;      // size of the whole, if known
+  std::string error_body;  // first 64 KiB when the status is not 200..299
   int redirects = 0;
   int attempts = 1;
-  bool tls = false;           // the last hop was https with a verified certificate
+  bool tls = false;  // the last hop was https with a verified certificate
   std::string remote_address;
 
   bool ok() const { return status >= 200 && status < 300; }

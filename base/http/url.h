@@ -37,8 +37,8 @@ class Url {
   std::string HostPort() const;  // "host" or "host:8443" if not the default; brackets for IPv6
   std::string Origin() const;    // "https://host:8443"
   bool SameOrigin(const Url& other) const;
-  std::string str() const;       // to fetch: without userinfo and fragment
-  std::string ForMessage() const;  // without query and userinfo: to show
+  std::string str() const;            // to fetch: without userinfo and fragment
+  std::string ForMessage() const;     // without query and userinfo: to show
   std::string RequestTarget() const;  // "/path?query"
 
   // WithPath, WithQuery: a copy with that part replaced (already encoded).

@@ -123,11 +123,11 @@ struct ProgramSpec {
   std::string program;  // a path
   std::vector<std::string> argv;
   std::vector<std::string> env;
-  std::string stdin_bytes;       // given as a regular file at offset 0 (a memfd)
-  std::string cwd;               // "": the host's
+  std::string stdin_bytes;  // given as a regular file at offset 0 (a memfd)
+  std::string cwd;          // "": the host's
   int cwd_fd = -1;
-  std::vector<FdMapping> fds;    // targets of 3 and above
-  int64_t max_stdout = -1;       // -1: plugin_output_bytes of the op's limits; more is core.limit
+  std::vector<FdMapping> fds;     // targets of 3 and above
+  int64_t max_stdout = -1;        // -1: plugin_output_bytes of the op's limits; more is core.limit
   int64_t max_stderr = 64 << 10;  // more is dropped from the middle
   // After the program's end its grandchildren may still hold the pipes: how long to read on.
   int linger_ms = 1000;

@@ -27,12 +27,12 @@ struct SpawnBlock {
   char* const* env;
   const int* sources;  // n_fds of each; targets ascend
   const int* targets;
-  int* moved;          // scratch, n_fds + 1
+  int* moved;  // scratch, n_fds + 1
   int n_fds;
-  int first_free;      // above every target and 2
-  int null_mask;       // bit i: descriptor i (0..2) becomes /dev/null
+  int first_free;  // above every target and 2
+  int null_mask;   // bit i: descriptor i (0..2) becomes /dev/null
   int cwd_fd;
-  const char* cwd;     // or null
+  const char* cwd;      // or null
   int cgroup_procs_fd;  // opened for writing when the kernel cannot be born into one, else -1
   int new_session;
   int new_group;

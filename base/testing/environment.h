@@ -16,11 +16,11 @@ bool IsRoot();
 // ProgramPath looks in /usr/local/bin, /usr/bin, /bin, /usr/local/sbin, /usr/sbin, /sbin; "" if absent.
 std::string ProgramPath(std::string_view name);
 bool KernelHasOpenat2();
-bool KernelHasPidfdInfo();      // PIDFD_GET_INFO with the exit status (6.15)
-bool CanUnshareUser();          // unprivileged user namespaces
-bool CanUnshareNet();           // as root
-bool HasCgroup2();              // a writable cgroup v2 tree
-int KernelVersion();            // major * 1000 + minor
+bool KernelHasPidfdInfo();  // PIDFD_GET_INFO with the exit status (6.15)
+bool CanUnshareUser();      // unprivileged user namespaces
+bool CanUnshareNet();       // as root
+bool HasCgroup2();          // a writable cgroup v2 tree
+int KernelVersion();        // major * 1000 + minor
 // Shell runs a command by /bin/sh -c for tests; returns its exit status, -1 if killed; output is
 // stdout and stderr together.
 int Shell(std::string_view command, std::string* output = nullptr);
@@ -39,8 +39,8 @@ std::string CheckGolden(std::string_view workspace_path, std::string_view actual
     if (!(condition)) SKIP(why);   \
   } while (0)
 #define COAM_NEEDS_ROOT() COAM_NEEDS(::coaming::base::testing::IsRoot(), "needs root")
-#define COAM_NEEDS_PROGRAM(name)                                             \
-  COAM_NEEDS(!::coaming::base::testing::ProgramPath(name).empty(),           \
+#define COAM_NEEDS_PROGRAM(name)                                   \
+  COAM_NEEDS(!::coaming::base::testing::ProgramPath(name).empty(), \
              std::string("needs the program ") + (name))
 
 #endif  // COAMING_BASE_TESTING_ENVIRONMENT_H_

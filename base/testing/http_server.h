@@ -29,11 +29,11 @@ struct ServerReply {
   int status = 200;
   HttpHeaders headers;
   std::string body;
-  int64_t cut_after = -1;      // close the connection after so many body bytes
-  int64_t stall_after = -1;    // send so many body bytes, then hang until the server is stopped
-  bool ranges = false;         // honour Range and If-Range
+  int64_t cut_after = -1;    // close the connection after so many body bytes
+  int64_t stall_after = -1;  // send so many body bytes, then hang until the server is stopped
+  bool ranges = false;       // honour Range and If-Range
   bool chunked = false;
-  std::string raw;             // not empty: sent instead of everything, then the connection is closed
+  std::string raw;  // not empty: sent instead of everything, then the connection is closed
 };
 
 class HttpServer {

@@ -37,31 +37,59 @@ struct MemoryReply {
   int status = 200;
   HttpHeaders headers;
   std::string body;
-  int64_t cut_after = -1;     // break the connection after so many body bytes
-  bool stall = false;         // nothing more after `cut_after` bytes: waits until cancel or deadline
-  bool ranges = false;        // answer Range (and If-Range against the ETag header)
-  std::string fail_reason;    // instead of an answer: "http.connect", "http.tls"
-  size_t block = 16 << 10;    // bytes per step
+  int64_t cut_after = -1;   // break the connection after so many body bytes
+  bool stall = false;       // nothing more after `cut_after` bytes: waits until cancel or deadline
+  bool ranges = false;      // answer Range (and If-Range against the ETag header)
+  std::string fail_reason;  // instead of an answer: "http.connect", "http.tls"
+  size_t block = 16 << 10;  // bytes per step
   bool send_length = true;
 };
 
 class MemoryReplyBuilder {
  public:
   explicit MemoryReplyBuilder(MemoryReply* reply) : r_(reply) {}
-  MemoryReplyBuilder& Reply(int status) { r_->status = status; return *this; }
-  MemoryReplyBuilder& Header(std::string_view n, std::string_view v) { r_->headers.Add(n, v); return *this; }
-  MemoryReplyBuilder& Body(std::string_view b) { r_->body = b; return *this; }
+  MemoryReplyBuilder& Reply(int status) {
+    r_->status = status;
+    return *this;
+  }
+  MemoryReplyBuilder& Header(std::string_view n, std::string_view v) {
+    r_->headers.Add(n, v);
+    return *this;
+  }
+  MemoryReplyBuilder& Body(std::string_view b) {
+    r_->body = b;
+    return *this;
+  }
   MemoryReplyBuilder& Redirect(int status, std::string_view to) {
     r_->status = status;
     r_->headers.Set("Location", to);
     return *this;
   }
-  MemoryReplyBuilder& CutAfter(int64_t n) { r_->cut_after = n; return *this; }
-  MemoryReplyBuilder& StallAfter(int64_t n) { r_->cut_after = n; r_->stall = true; return *this; }
-  MemoryReplyBuilder& Ranges() { r_->ranges = true; return *this; }
-  MemoryReplyBuilder& FailWith(std::string_view reason) { r_->fail_reason = reason; return *this; }
-  MemoryReplyBuilder& Block(size_t n) { r_->block = n; return *this; }
-  MemoryReplyBuilder& NoLength() { r_->send_length = false; return *this; }
+  MemoryReplyBuilder& CutAfter(int64_t n) {
+    r_->cut_after = n;
+    return *this;
+  }
+  MemoryReplyBuilder& StallAfter(int64_t n) {
+    r_->cut_after = n;
+    r_->stall = true;
+    return *this;
+  }
+  MemoryReplyBuilder& Ranges() {
+    r_->ranges = true;
+    return *this;
+  }
+  MemoryReplyBuilder& FailWith(std::string_view reason) {
+    r_->fail_reason = reason;
+    return *this;
+  }
+  MemoryReplyBuilder& Block(size_t n) {
+    r_->block = n;
+    return *this;
+  }
+  MemoryReplyBuilder& NoLength() {
+    r_->send_length = false;
+    return *this;
+  }
 
  private:
   MemoryReply* r_;

@@ -33,20 +33,17 @@ T ValueOf(absl::StatusOr<T> v) {
 
 }  // namespace coaming::base::testing
 
-#define REQUIRE_OK(expr)                                                          \
-  do {                                                                            \
-    auto&& coam_r_ = (expr);                                                      \
-    INFO(::coaming::base::testing::Describe(                                      \
-        ::coaming::base::testing::StatusOf(coam_r_)));                            \
-    REQUIRE(::coaming::base::testing::StatusOf(coam_r_).ok());                    \
+#define REQUIRE_OK(expr)                                                                   \
+  do {                                                                                     \
+    auto&& coam_r_ = (expr);                                                               \
+    INFO(::coaming::base::testing::Describe(::coaming::base::testing::StatusOf(coam_r_))); \
+    REQUIRE(::coaming::base::testing::StatusOf(coam_r_).ok());                             \
   } while (0)
-#define REQUIRE_REASON(expr, reason)                                              \
-  do {                                                                            \
-    auto&& coam_r_ = (expr);                                                      \
-    INFO(::coaming::base::testing::Describe(                                      \
-        ::coaming::base::testing::StatusOf(coam_r_)));                            \
-    REQUIRE(::coaming::base::ReasonOf(                                            \
-                ::coaming::base::testing::StatusOf(coam_r_)) == (reason));        \
+#define REQUIRE_REASON(expr, reason)                                                             \
+  do {                                                                                           \
+    auto&& coam_r_ = (expr);                                                                     \
+    INFO(::coaming::base::testing::Describe(::coaming::base::testing::StatusOf(coam_r_)));       \
+    REQUIRE(::coaming::base::ReasonOf(::coaming::base::testing::StatusOf(coam_r_)) == (reason)); \
   } while (0)
 #define REQUIRE_VALUE(expr) ::coaming::base::testing::ValueOf(expr)
 
