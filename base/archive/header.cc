@@ -50,8 +50,7 @@ TarFormat TarHeader::Format() const {
   const std::string_view magic = b_.substr(257, 8);
   if (magic == std::string_view("ustar  \0", 8)) return TarFormat::kGnu;
   if (magic.substr(0, 6) == std::string_view("ustar\0", 6)) {
-    return b_.substr(508, 4) == std::string_view("tar\0", 4) ? TarFormat::kStar
-                                                             : TarFormat::kUstar;
+    return b_.substr(508, 4) == std::string_view("tar\0", 4) ? TarFormat::kStar : TarFormat::kUstar;
   }
   return TarFormat::kV7;
 }

@@ -5,6 +5,7 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "base/archive/block_source.h"
 #include "base/archive/header.h"
 #include "base/archive/readers.h"
 #include "base/core/error.h"
@@ -13,8 +14,8 @@
 namespace coaming::base::internal {
 namespace {
 
-constexpr int64_t kMetaBytes = 1 << 20;   // PAX records beside attributes
-constexpr size_t kMaxRegions = 1 << 20;   // of one sparse file
+constexpr int64_t kMetaBytes = 1 << 20;         // PAX records beside attributes
+constexpr size_t kMaxRegions = 1 << 20;         // of one sparse file
 constexpr int64_t kMaxSize = INT64_MAX - 4096;  // so that sums with padding stay in range
 constexpr char kZeros[4096] = {};
 
@@ -22,8 +23,7 @@ int64_t Padding(int64_t size) { return (512 - size % 512) % 512; }
 
 class LeanReader final : public TarReader {
  public:
-  LeanReader(const Op& op, std::unique_ptr<Reader> source)
-      : op_(op), source_(std::move(source)), scratch_(new char[kBlockBytes]) {}
+  LeanReader(const Op& op, std::unique_ptr<Reader> source) : op_(op), in_(op, std::move(source)) {}
 
   absl::StatusOr<const TarEntry*> Next() override {
     if (!failed_.ok()) return failed_;
@@ -43,13 +43,12 @@ class LeanReader final : public TarReader {
   absl::StatusOr<size_t> Read(std::span<char> out) override {
     if (!failed_.ok()) return failed_;
     if (file_pos_ >= entry_.size || out.empty()) return 0;
-    const size_t left =
-        static_cast<size_t>(std::min<int64_t>(static_cast<int64_t>(out.size()),
-                                              entry_.size - file_pos_));
+    const size_t left = static_cast<size_t>(
+        std::min<int64_t>(static_cast<int64_t>(out.size()), entry_.size - file_pos_));
     const int64_t hole_end = region_ < Regions() ? RegionAt(region_).offset : entry_.size;
     if (region_pos_ == 0 && file_pos_ < hole_end) {
-      const size_t n = static_cast<size_t>(
-          std::min<int64_t>(static_cast<int64_t>(left), hole_end - file_pos_));
+      const size_t n =
+          static_cast<size_t>(std::min<int64_t>(static_cast<int64_t>(left), hole_end - file_pos_));
       std::memset(out.data(), 0, n);
       file_pos_ += static_cast<int64_t>(n);
       return n;
@@ -63,12 +62,10 @@ class LeanReader final : public TarReader {
   absl::Status Drain() override {
     if (!failed_.ok()) return failed_;
     for (;;) {
-      COAM_RETURN_IF_ERROR(op_.Check());
       if (ended_ && !trailing_) CheckZeros();
-      pos_ += static_cast<int64_t>(in_.size());
-      in_ = {};
-      COAM_RETURN_IF_ERROR(Fill());
-      if (source_ended_) return absl::OkStatus();
+      in_.Drop(in_.ready().size());
+      COAM_RETURN_IF_ERROR(in_.Fill());
+      if (in_.ended()) return absl::OkStatus();
     }
   }
   bool TrailingData() const override { return trailing_; }
@@ -79,12 +76,8 @@ class LeanReader final : public TarReader {
     std::optional<std::string> long_name, long_link;
   };
 
-  ErrorMaker Corrupt(int64_t at) {
-    return Fail("archive.corrupt").Detail("archive.offset", at);
-  }
-
   void CheckZeros() {
-    std::string_view rest = in_;
+    std::string_view rest = in_.ready();
     while (!rest.empty()) {
       const size_t n = std::min(rest.size(), sizeof kZeros);
       if (std::memcmp(rest.data(), kZeros, n) != 0) trailing_ = true;
@@ -92,69 +85,14 @@ class LeanReader final : public TarReader {
     }
   }
 
-  absl::Status Fill() {
-    if (source_ended_) return absl::OkStatus();
-    COAM_ASSIGN_OR_RETURN(in_, source_->NextBlock(std::span<char>(scratch_.get(), kBlockBytes)));
-    if (in_.empty()) source_ended_ = true;
-    return absl::OkStatus();
-  }
-
-  // Takes exactly `size` bytes into `out`; fewer only at the end of the source.
-  absl::Status Take(size_t size, std::string* out) {
-    out->clear();
-    while (out->size() < size) {
-      if (in_.empty()) {
-        COAM_RETURN_IF_ERROR(Fill());
-        if (source_ended_) break;
-      }
-      const size_t n = std::min(size - out->size(), in_.size());
-      out->append(in_.substr(0, n));
-      in_.remove_prefix(n);
-      pos_ += static_cast<int64_t>(n);
-    }
-    return absl::OkStatus();
-  }
-
-  // TakeBlock gives the next 512 bytes, without a copy if they lie together; empty at the end.
-  absl::StatusOr<std::string_view> TakeBlock() {
-    if (in_.empty()) COAM_RETURN_IF_ERROR(Fill());
-    if (in_.size() >= kTarBlock) {
-      const std::string_view block = in_.substr(0, kTarBlock);
-      in_.remove_prefix(kTarBlock);
-      pos_ += kTarBlock;
-      return block;
-    }
-    COAM_RETURN_IF_ERROR(Take(kTarBlock, &block_));
-    if (block_.empty()) return std::string_view();
-    if (block_.size() < kTarBlock) {
-      return Corrupt(pos_) << "archive is cut short in a header at byte " << pos_;
-    }
-    return std::string_view(block_);
-  }
-
-  // Skips data; a source that ends inside padding is fine, inside data it is not.
   absl::Status Skip(int64_t data, int64_t padding) {
-    int64_t left = data + padding;
-    while (left > 0) {
-      if (in_.empty()) {
-        COAM_RETURN_IF_ERROR(op_.Check());
-        COAM_RETURN_IF_ERROR(Fill());
-        if (source_ended_) {
-          if (left > padding) return CutInData();
-          return absl::OkStatus();
-        }
-      }
-      const size_t n = static_cast<size_t>(std::min<int64_t>(left, static_cast<int64_t>(in_.size())));
-      in_.remove_prefix(n);
-      pos_ += static_cast<int64_t>(n);
-      left -= static_cast<int64_t>(n);
-    }
-    return absl::OkStatus();
+    COAM_ASSIGN_OR_RETURN(const bool whole, in_.Skip(data, padding));
+    return whole ? absl::OkStatus() : CutInData();
   }
 
   absl::Status CutInData() {
-    return Corrupt(pos_) << "archive is cut short inside " << Shown(entry_.path) << " at byte "
-                         << pos_;
+    return Corrupt(in_.pos()) << "archive is cut short inside " << Shown(entry_.path) << " at byte "
+                              << in_.pos();
   }
 
   static std::string Shown(std::string_view path) {
@@ -169,12 +107,12 @@ class LeanReader final : public TarReader {
     if (ended_) return false;
     COAM_RETURN_IF_ERROR(Skip(data_left_, padding_));
     data_left_ = padding_ = 0;
-    const int64_t start = pos_;
+    const int64_t start = in_.pos();
     Extra extra;
     bool extended = false;
     for (;;) {
-      const int64_t at = pos_;
-      COAM_ASSIGN_OR_RETURN(std::string_view block, TakeBlock());
+      const int64_t at = in_.pos();
+      COAM_ASSIGN_OR_RETURN(std::string_view block, in_.TakeBlock());
       if (block.empty() || TarHeader(block).IsZero()) {
         if (extended) {
           return Corrupt(at) << "archive ends after an extension header at byte " << at;
@@ -212,8 +150,7 @@ class LeanReader final : public TarReader {
         case 'L':
         case 'K': {
           std::string body;
-          COAM_RETURN_IF_ERROR(
-              TakeMeta(*size, op_.limits().path_bytes + 1, "path_bytes", &body));
+          COAM_RETURN_IF_ERROR(TakeMeta(*size, op_.limits().path_bytes + 1, "path_bytes", &body));
           body.resize(std::min(body.find('\0'), body.size()));
           (header.typeflag() == 'L' ? extra.long_name : extra.long_link) = std::move(body);
           extended = true;
@@ -225,8 +162,7 @@ class LeanReader final : public TarReader {
         case 'V':  // a volume's label
           COAM_RETURN_IF_ERROR(Skip(*size, Padding(*size)));
           continue;
-        default:
-          break;
+        default: break;
       }
       extensions_ = 0;
       // The block may lie in the source's memory, which moves on when a sparse map is read.
@@ -238,7 +174,7 @@ class LeanReader final : public TarReader {
 
   // The second block of zeros; a stream may also just end there.
   absl::StatusOr<bool> CheckEndMark(int64_t at) {
-    COAM_ASSIGN_OR_RETURN(std::string_view second, TakeBlock());
+    COAM_ASSIGN_OR_RETURN(std::string_view second, in_.TakeBlock());
     if (!second.empty() && !TarHeader(second).IsZero()) {
       return Corrupt(at) << "a single block of zeros at byte " << at << " is no end of an archive";
     }
@@ -247,12 +183,13 @@ class LeanReader final : public TarReader {
 
   absl::Status TakeMeta(int64_t size, int64_t max, std::string_view limit, std::string* out) {
     if (size > max) {
-      return FailLimit(limit, max) << "extension header of " << size << " bytes at byte " << pos_
-                                   << " of an archive";
+      return FailLimit(limit, max) << "extension header of " << size << " bytes at byte "
+                                   << in_.pos() << " of an archive";
     }
-    COAM_RETURN_IF_ERROR(Take(static_cast<size_t>(size), out));
+    COAM_RETURN_IF_ERROR(in_.Take(static_cast<size_t>(size), out));
     if (static_cast<int64_t>(out->size()) < size) {
-      return Corrupt(pos_) << "archive is cut short in an extension header at byte " << pos_;
+      return Corrupt(in_.pos()) << "archive is cut short in an extension header at byte "
+                                << in_.pos();
     }
     return Skip(0, Padding(size));
   }
@@ -265,21 +202,15 @@ class LeanReader final : public TarReader {
         return path.ends_with('/') ? TarType::kDirectory : TarType::kFile;
       case 'S':  // sparse, old GNU
         return TarType::kFile;
-      case '1':
-        return TarType::kHardlink;
-      case '2':
-        return TarType::kSymlink;
-      case '3':
-        return TarType::kCharDevice;
-      case '4':
-        return TarType::kBlockDevice;
+      case '1': return TarType::kHardlink;
+      case '2': return TarType::kSymlink;
+      case '3': return TarType::kCharDevice;
+      case '4': return TarType::kBlockDevice;
       case '5':
       case 'D':  // directory with a list of names, GNU
         return TarType::kDirectory;
-      case '6':
-        return TarType::kFifo;
-      default:
-        return std::nullopt;
+      case '6': return TarType::kFifo;
+      default: return std::nullopt;
     }
   }
 
@@ -351,7 +282,7 @@ class LeanReader final : public TarReader {
       if (header.typeflag() == 'S') COAM_RETURN_IF_ERROR(OldSparse(header, at, &sparse));
       if (sparse.any) COAM_RETURN_IF_ERROR(FinishSparse(at, std::move(sparse)));
     }
-    entry_.data_offset = pos_;
+    entry_.data_offset = in_.pos();
     entry_.stored_size = data_left_;
     return CheckTotals();
   }
@@ -426,8 +357,7 @@ class LeanReader final : public TarReader {
       std::string decoded;
       // libarchive leaves the padding of base64 out.
       if (!absl::Base64Unescape(value, &decoded)) {
-        return Corrupt(at) << "an extended attribute of " << Shown(entry_.path)
-                           << " is not base64";
+        return Corrupt(at) << "an extended attribute of " << Shown(entry_.path) << " is not base64";
       }
       SetXattr(UrlDecode(key.substr(kLibarchive.size())), std::move(decoded));
       return absl::OkStatus();
@@ -553,7 +483,7 @@ class LeanReader final : public TarReader {
     bool good = add(header, 386, 4);
     bool more = header.bytes()[482] != '\0';
     while (good && more) {
-      COAM_ASSIGN_OR_RETURN(std::string_view block, TakeBlock());
+      COAM_ASSIGN_OR_RETURN(std::string_view block, in_.TakeBlock());
       if (block.empty()) return CutInData();
       good = add(TarHeader(block), 0, 21);
       more = block[504] != '\0';
@@ -574,7 +504,7 @@ class LeanReader final : public TarReader {
       for (;;) {
         if (block.empty()) {
           if (data_left_ < static_cast<int64_t>(kTarBlock)) return BadMap(at);
-          COAM_ASSIGN_OR_RETURN(block, TakeBlock());
+          COAM_ASSIGN_OR_RETURN(block, in_.TakeBlock());
           if (block.empty()) return CutInData();
           data_left_ -= kTarBlock;
         }
@@ -623,17 +553,14 @@ class LeanReader final : public TarReader {
       region_pos_ = 0;
     }
     if (region_ >= Regions() || data_left_ == 0) return Block();
-    if (in_.empty()) {
-      COAM_RETURN_IF_ERROR(op_.Check());
-      COAM_RETURN_IF_ERROR(Fill());
-      if (source_ended_) return CutInData();
-    }
+    COAM_RETURN_IF_ERROR(in_.Fill());
+    if (in_.ended()) return CutInData();
     const TarRegion region = RegionAt(region_);
-    const int64_t n = std::min({static_cast<int64_t>(std::min(max, in_.size())),
-                                region.size - region_pos_, data_left_});
-    Block block{in_.substr(0, static_cast<size_t>(n)), region.offset + region_pos_};
-    in_.remove_prefix(static_cast<size_t>(n));
-    pos_ += n;
+    const std::string_view ready = in_.ready();
+    const int64_t n = std::min(
+        {static_cast<int64_t>(std::min(max, ready.size())), region.size - region_pos_, data_left_});
+    Block block{ready.substr(0, static_cast<size_t>(n)), region.offset + region_pos_};
+    in_.Drop(static_cast<size_t>(n));
     data_left_ -= n;
     region_pos_ += n;
     file_pos_ = block.offset + n;
@@ -645,19 +572,14 @@ class LeanReader final : public TarReader {
   }
 
   const Op& op_;
-  std::unique_ptr<Reader> source_;
-  std::unique_ptr<char[]> scratch_;
-  std::string_view in_;  // read but not taken
-  std::string block_;    // a block that lay in two pieces
-  bool source_ended_ = false;
-  int64_t pos_ = 0;  // in the archive
+  BlockSource in_;
   absl::Status failed_;
 
   TarEntry entry_;
-  int64_t data_left_ = 0, padding_ = 0;         // of the entry, in the archive
-  int64_t file_pos_ = 0;                        // in the file, holes included
-  size_t region_ = 0;                           // the region that comes next
-  int64_t region_pos_ = 0;                      // in it
+  int64_t data_left_ = 0, padding_ = 0;  // of the entry, in the archive
+  int64_t file_pos_ = 0;                 // in the file, holes included
+  size_t region_ = 0;                    // the region that comes next
+  int64_t region_pos_ = 0;               // in it
   int64_t files_ = 0, bytes_ = 0;
   int extensions_ = 0;
   bool ended_ = false, trailing_ = false;

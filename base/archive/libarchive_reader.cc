@@ -89,8 +89,8 @@ class LibarchiveReader final : public TarReader {
  private:
   static la_ssize_t OnRead(struct archive* a, void* self, const void** buffer) {
     auto* reader = static_cast<LibarchiveReader*>(self);
-    absl::StatusOr<std::string_view> block = reader->source_->NextBlock(
-        std::span<char>(reader->scratch_.get(), kBlockBytes));
+    absl::StatusOr<std::string_view> block =
+        reader->source_->NextBlock(std::span<char>(reader->scratch_.get(), kBlockBytes));
     if (!block.ok()) {
       reader->source_failed_ = block.status();
       archive_set_error(a, EIO, "the source failed");
@@ -103,8 +103,8 @@ class LibarchiveReader final : public TarReader {
   absl::Status Failure() {
     if (!source_failed_.ok()) return source_failed_;
     const char* text = archive_error_string(archive_);
-    return Fail("archive.corrupt") << "archive cannot be read: "
-                                   << (text == nullptr ? "no reason given" : text);
+    return Fail("archive.corrupt")
+           << "archive cannot be read: " << (text == nullptr ? "no reason given" : text);
   }
 
   absl::Status NextBlock() {
@@ -137,25 +137,15 @@ class LibarchiveReader final : public TarReader {
       entry_.link = Text(archive_entry_hardlink(e));
     } else {
       switch (archive_entry_filetype(e)) {
-        case AE_IFREG:
-          entry_.type = TarType::kFile;
-          break;
-        case AE_IFDIR:
-          entry_.type = TarType::kDirectory;
-          break;
+        case AE_IFREG: entry_.type = TarType::kFile; break;
+        case AE_IFDIR: entry_.type = TarType::kDirectory; break;
         case AE_IFLNK:
           entry_.type = TarType::kSymlink;
           entry_.link = Text(archive_entry_symlink(e));
           break;
-        case AE_IFCHR:
-          entry_.type = TarType::kCharDevice;
-          break;
-        case AE_IFBLK:
-          entry_.type = TarType::kBlockDevice;
-          break;
-        case AE_IFIFO:
-          entry_.type = TarType::kFifo;
-          break;
+        case AE_IFCHR: entry_.type = TarType::kCharDevice; break;
+        case AE_IFBLK: entry_.type = TarType::kBlockDevice; break;
+        case AE_IFIFO: entry_.type = TarType::kFifo; break;
         default:
           return Fail("archive.entry") << "'" << entry_.path << "' is of a kind that is not known";
       }

@@ -7,20 +7,13 @@ namespace coaming::base {
 
 std::string_view TarTypeName(TarType type) {
   switch (type) {
-    case TarType::kFile:
-      return "file";
-    case TarType::kDirectory:
-      return "directory";
-    case TarType::kSymlink:
-      return "symbolic link";
-    case TarType::kHardlink:
-      return "hard link";
-    case TarType::kCharDevice:
-      return "character device";
-    case TarType::kBlockDevice:
-      return "block device";
-    case TarType::kFifo:
-      return "fifo";
+    case TarType::kFile: return "file";
+    case TarType::kDirectory: return "directory";
+    case TarType::kSymlink: return "symbolic link";
+    case TarType::kHardlink: return "hard link";
+    case TarType::kCharDevice: return "character device";
+    case TarType::kBlockDevice: return "block device";
+    case TarType::kFifo: return "fifo";
   }
   return "entry";
 }

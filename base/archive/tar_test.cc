@@ -99,7 +99,8 @@ constexpr char kTree[] =
     "ln -s ../a dir/sub/soft && mkfifo fifo && chmod 4755 dir/a && chmod 1777 dir/sub && "
     "n=$(printf 'x%.0s' $(seq 1 150)) && mkdir -p $n/$n && echo deep >$n/$n/file && "
     "echo long >$(printf 'y%.0s' $(seq 1 120)) && ln -s $n/$n/file longlink && : >empty && "
-    "printf 'gr\\303\\274n' >'gr\xc3\xbcn' && touch -d '2001-02-03 04:05:06.789012345 UTC' dir/a && ";
+    "printf 'gr\\303\\274n' >'gr\xc3\xbcn' && touch -d '2001-02-03 04:05:06.789012345 UTC' dir/a "
+    "&& ";
 
 TEST_CASE("tar: what GNU tar and bsdtar write in each format is read alike by both engines",
           "[base][archive]") {
@@ -109,8 +110,7 @@ TEST_CASE("tar: what GNU tar and bsdtar write in each format is read alike by bo
         "tar --format=oldgnu -cf - .", "bsdtar --format=pax -cf - .",
         "bsdtar --format=ustar -cf - dir fifo", "bsdtar --format=gnutar -cf - ."}) {
     INFO(command);
-    const std::string tar =
-        Through(std::string(kTree) + command + " && cd / && rm -rf $d", "");
+    const std::string tar = Through(std::string(kTree) + command + " && cd / && rm -rf $d", "");
     if (tar == "?failed") {
       if (std::strncmp(command, "bsdtar", 6) == 0) continue;  // may not be installed
       FAIL("tar failed");
@@ -123,7 +123,8 @@ TEST_CASE("tar: what GNU tar and bsdtar write in each format is read alike by bo
 
 TEST_CASE("tar: sparse files of each kind keep their holes", "[base][archive]") {
   const std::string tree =
-      "d=$(mktemp -d) && cd $d && truncate -s 3M s && printf start | dd of=s conv=notrunc status=none "
+      "d=$(mktemp -d) && cd $d && truncate -s 3M s && printf start | dd of=s conv=notrunc "
+      "status=none "
       "&& printf middle | dd of=s bs=1M seek=1 conv=notrunc status=none && "
       "truncate -s 5M many && for i in $(seq 1 30); do printf $i | dd of=many bs=128k seek=$i "
       "conv=notrunc status=none; done && truncate -s 4M hole && ";
@@ -220,7 +221,11 @@ std::vector<Item> EveryKind() {
   add({.path = "dir/soft", .type = TarType::kSymlink, .link = "../target", .mode = 0777});
   add({.path = "dir/hard", .type = TarType::kHardlink, .link = "dir/file", .mode = 04644});
   add({.path = "null", .type = TarType::kCharDevice, .mode = 0666, .dev_major = 1, .dev_minor = 3});
-  add({.path = "disk", .type = TarType::kBlockDevice, .mode = 0660, .dev_major = 8, .dev_minor = 17});
+  add({.path = "disk",
+       .type = TarType::kBlockDevice,
+       .mode = 0660,
+       .dev_major = 8,
+       .dev_minor = 17});
   add({.path = "pipe", .type = TarType::kFifo, .mode = 0600});
   add({.path = std::string(400, 'n'), .mode = 0644}, "x");
   add({.path = "s", .type = TarType::kSymlink, .link = std::string(300, 'l'), .mode = 0777});
@@ -255,15 +260,18 @@ TEST_CASE("tar: GNU tar and Python list what is written here", "[base][archive]"
   CHECK(bytes == EveryKind()[1].bytes);
   const std::string python = Through(
       "python3 -c 'import tarfile,sys\n"
-      "t=tarfile.open(fileobj=sys.stdin.buffer,mode=\"r|\",encoding=\"utf-8\",errors=\"surrogateescape\")\n"
-      "for m in t: print(m.uid,m.gid,m.size,oct(m.mode),len(m.name),m.linkname[:9],m.devmajor,m.devminor)'",
+      "t=tarfile.open(fileobj=sys.stdin.buffer,mode=\"r|\",encoding=\"utf-8\",errors="
+      "\"surrogateescape\")\n"
+      "for m in t: "
+      "print(m.uid,m.gid,m.size,oct(m.mode),len(m.name),m.linkname[:9],m.devmajor,m.devminor)'",
       tar);
   CHECK(python.find("3000000 1073741824 5000 0o4644 8 ") != python.npos);
   CHECK(python.find(" 1 3\n") != python.npos);
   CHECK(python.find(" 8 17\n") != python.npos);
 }
 
-TEST_CASE("tar: plain entries need no PAX header; finer times cost one if asked", "[base][archive]") {
+TEST_CASE("tar: plain entries need no PAX header; finer times cost one if asked",
+          "[base][archive]") {
   Item item{{.path = "a", .size = 1, .mode = 0644, .mtime = {1000000000, 123456789}}, "x"};
   const std::string plain = WriteTar({item});
   CHECK(plain.size() == 512 * 4);
@@ -281,10 +289,10 @@ TEST_CASE("tar: a wrong entry is refused before a byte is written", "[base][arch
   std::string out;
   StringWriter sink(&out);
   auto tar = *TarWriter::New(&sink);
-  for (const TarEntry& e : {TarEntry{.path = ""}, TarEntry{.path = std::string("a\0b", 3)},
-                            TarEntry{.path = "l", .type = TarType::kSymlink},
-                            TarEntry{.path = "n", .size = -1}, TarEntry{.path = "n", .uid = -1},
-                            TarEntry{.path = "n", .xattrs = {{"a=b", "c"}}}}) {
+  for (const TarEntry& e :
+       {TarEntry{.path = ""}, TarEntry{.path = std::string("a\0b", 3)},
+        TarEntry{.path = "l", .type = TarType::kSymlink}, TarEntry{.path = "n", .size = -1},
+        TarEntry{.path = "n", .uid = -1}, TarEntry{.path = "n", .xattrs = {{"a=b", "c"}}}}) {
     CHECK(ReasonOf(tar->Add(e)) == "core.invalid_argument");
   }
   REQUIRE(tar->Add({.path = "f", .size = 3}).ok());
@@ -339,11 +347,12 @@ TEST_CASE("tar: hostile fields are refused with their place", "[base][archive]")
   REQUIRE(ReadTar(tar).ok());
   std::string flipped = tar;
   flipped[0] = 'g';
-  CHECK(Reason(flipped) == "archive.corrupt");                                    // checksum
-  CHECK(Reason(Patched(tar, 124, "99999999999")) == "archive.corrupt");           // not octal
+  CHECK(Reason(flipped) == "archive.corrupt");                           // checksum
+  CHECK(Reason(Patched(tar, 124, "99999999999")) == "archive.corrupt");  // not octal
   CHECK(Reason(Patched(tar, 124, "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff")) ==
         "archive.corrupt");  // negative
-  CHECK(Reason(Patched(tar, 124, std::string_view("\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff", 12))) ==
+  CHECK(Reason(Patched(tar, 124,
+                       std::string_view("\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff", 12))) ==
         "archive.corrupt");  // close to 2^63
   CHECK(GetError(ReadTar(Patched(tar, 124, "77777777777")).status()).Detail("limit.name") == "");
   CHECK(Reason(Patched(tar, 124, "77777777777")) == "archive.corrupt");  // cut in data
@@ -384,7 +393,8 @@ TEST_CASE("tar: PAX records are applied, kept or refused", "[base][archive]") {
   CHECK(e.path == "other/\xff");
   CHECK(e.mtime == TarTime{-2, 750000000});
   CHECK(e.uid == 77);
-  CHECK(e.xattrs == std::vector<std::pair<std::string, std::string>>{{"user.e", ""}, {"user.A", "hi"}});
+  CHECK(e.xattrs ==
+        std::vector<std::pair<std::string, std::string>>{{"user.e", ""}, {"user.A", "hi"}});
   CHECK(e.pax == std::vector<std::pair<std::string, std::string>>{{"VENDOR.key", "v"}});
   CHECK(e.header_offset == 0);
   CHECK(items[0].bytes == "hello");
@@ -392,12 +402,22 @@ TEST_CASE("tar: PAX records are applied, kept or refused", "[base][archive]") {
   CHECK(Must(WithPax(Record("path", "a") + Record("path", "b")))[0].entry.path == "b");
   CHECK(Must(WithPax(Record("path", "evil"), 'g'))[0].entry.path == "file");
   for (const std::string& bad :
-       {std::string("x"), std::string("5 a=b\n"), std::string("99 path=x\n"),
-        std::string("9 path=x\x20"), std::string("0 a=b\n"), std::string("6 =ab\n"),
-        std::string("8 nokey\n"), Record("uid", "-1"), Record("uid", "x"), Record("size", "1e3"),
-        Record("size", "9223372036854775807"), Record("size", "99999999999999999999"),
-        Record("mtime", "soon"), Record("path", std::string("a\0b", 3)),
-        Record("SCHILY.xattr.", "v"), Record("LIBARCHIVE.xattr.a", "!!"),
+       {std::string("x"),
+        std::string("5 a=b\n"),
+        std::string("99 path=x\n"),
+        std::string("9 path=x\x20"),
+        std::string("0 a=b\n"),
+        std::string("6 =ab\n"),
+        std::string("8 nokey\n"),
+        Record("uid", "-1"),
+        Record("uid", "x"),
+        Record("size", "1e3"),
+        Record("size", "9223372036854775807"),
+        Record("size", "99999999999999999999"),
+        Record("mtime", "soon"),
+        Record("path", std::string("a\0b", 3)),
+        Record("SCHILY.xattr.", "v"),
+        Record("LIBARCHIVE.xattr.a", "!!"),
         Record("GNU.sparse.map", "0,5") /* no size */,
         Record("GNU.sparse.size", "10") + Record("GNU.sparse.map", "0,3,2,2") /* overlap */,
         Record("GNU.sparse.size", "4") + Record("GNU.sparse.map", "0,5") /* past the end */,
@@ -415,8 +435,8 @@ TEST_CASE("tar: PAX records are applied, kept or refused", "[base][archive]") {
 TEST_CASE("tar: limits stop long names, attributes, counts and sums", "[base][archive]") {
   Limits limits;
   auto limit_hit = [&](const std::string& tar) {
-    return std::string(
-        GetError(ReadTar(tar, Engine::kLean, SIZE_MAX, false, &limits).status()).Detail("limit.name"));
+    return std::string(GetError(ReadTar(tar, Engine::kLean, SIZE_MAX, false, &limits).status())
+                           .Detail("limit.name"));
   };
   const std::string tar = WriteTar(EveryKind());
   CHECK(limit_hit(tar).empty());
@@ -438,15 +458,16 @@ TEST_CASE("tar: limits stop long names, attributes, counts and sums", "[base][ar
   // A hole counts as what it unpacks to.
   limits = Limits();
   limits.unpacked_bytes = 1000000;
-  CHECK(limit_hit(WithPax(Record("GNU.sparse.size", "2000000") + Record("GNU.sparse.map", "0,5"))) ==
-        "unpacked_bytes");
+  CHECK(limit_hit(WithPax(Record("GNU.sparse.size", "2000000") +
+                          Record("GNU.sparse.map", "0,5"))) == "unpacked_bytes");
 }
 
 TEST_CASE("tar: what follows the end mark is drained and told", "[base][archive]") {
   const std::string tar = WriteTar({{{.path = "f", .size = 1}, "x"}});
-  for (const auto& [tail, dirty] :
-       {std::pair{std::string(), false}, {std::string(9000, '\0'), false},
-        {std::string(9000, '\0') + "x", true}, {WriteTar({{{.path = "hidden"}, ""}}), true}}) {
+  for (const auto& [tail, dirty] : {std::pair{std::string(), false},
+                                    {std::string(9000, '\0'), false},
+                                    {std::string(9000, '\0') + "x", true},
+                                    {WriteTar({{{.path = "hidden"}, ""}}), true}}) {
     Op op;
     auto r = *TarReader::Open(op, std::make_unique<StringReader>(tar + tail));
     REQUIRE(*r->Next() != nullptr);

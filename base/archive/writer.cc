@@ -21,8 +21,7 @@ constexpr char kZeros[4096] = {};
 
 class LibarchiveWriter final : public TarWriter {
  public:
-  LibarchiveWriter(Writer* sink, const TarWriteOptions& options)
-      : sink_(sink), options_(options) {
+  LibarchiveWriter(Writer* sink, const TarWriteOptions& options) : sink_(sink), options_(options) {
     buffer_.reserve(kBlockBytes);
   }
   ~LibarchiveWriter() override {
@@ -93,8 +92,8 @@ class LibarchiveWriter final : public TarWriter {
     }
     const int64_t block = int64_t{512} * std::max(options_.end_blocks, 2);
     while (options_.end_blocks > 2 && written_ % block != 0) {
-      Push(std::string_view(kZeros, std::min<size_t>(sizeof kZeros,
-                                                     static_cast<size_t>(block - written_ % block))));
+      Push(std::string_view(
+          kZeros, std::min<size_t>(sizeof kZeros, static_cast<size_t>(block - written_ % block))));
     }
     Flush();
     return failed_;
@@ -172,18 +171,12 @@ class LibarchiveWriter final : public TarWriter {
 
   static mode_t FileType(TarType type) {
     switch (type) {
-      case TarType::kDirectory:
-        return AE_IFDIR;
-      case TarType::kSymlink:
-        return AE_IFLNK;
-      case TarType::kCharDevice:
-        return AE_IFCHR;
-      case TarType::kBlockDevice:
-        return AE_IFBLK;
-      case TarType::kFifo:
-        return AE_IFIFO;
-      default:
-        return AE_IFREG;
+      case TarType::kDirectory: return AE_IFDIR;
+      case TarType::kSymlink: return AE_IFLNK;
+      case TarType::kCharDevice: return AE_IFCHR;
+      case TarType::kBlockDevice: return AE_IFBLK;
+      case TarType::kFifo: return AE_IFIFO;
+      default: return AE_IFREG;
     }
   }
 
