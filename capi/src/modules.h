@@ -16,6 +16,7 @@ struct Module {
 };
 
 Module CoreModule();
+Module PodModule();
 
 }  // namespace coaming::capi
 

@@ -122,6 +122,10 @@ struct PodInfo {
   int32_t pid = 0;                         // of the infrastructure process; 0 unless running
 };
 
+// The JSON of <coaming/pod.h>, schema coam.pod.v1: one object, or an array of them.
+std::string PodInfoToJson(const PodInfo& pod);
+std::string PodInfosToJson(const std::vector<PodInfo>& pods);
+
 struct GcRequest {
   int64_t grace_period_ms = 30 * 60'000;
   int64_t expire_prepared_ms = 24 * 3'600'000;
