@@ -17,17 +17,14 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/core/op.h"
+#include "base/stream/compression.h"
+#include "base/stream/stream.h"
 #include "libaci/schema/manifest.h"
-
-namespace coaming::base {
-class Reader;
-class Writer;
-}  // namespace coaming::base
 
 namespace coaming::aci {
 
-enum class Compression { kNone, kGzip, kBzip2, kXz };
-std::string_view CompressionName(Compression compression);  // "none", "gzip", "bzip2", "xz"
+// kNone, kGzip, kXz or kBzip2: an App Container Image is never packed with zstd.
+using Compression = base::Compression;
 
 struct ImageInfo {
   ImageManifest manifest;
@@ -60,8 +57,8 @@ enum class WantKind { kGuess, kImage, kLayout, kManifest };
 absl::StatusOr<FileKind> ValidateFile(const std::string& path, WantKind want, bool strict,
                                       const base::Op& op);
 
-// PatchImage copies an image with another manifest, all other entries byte for byte. `patch` takes
-// the old manifest's JSON and gives the new one, which must be valid.
+// PatchImage copies an image with another manifest; all other entries keep their order, properties
+// and contents. `patch` takes the old manifest's JSON and gives the new one, which must be valid.
 // Returns the new image's info. Errors: as ReadImage; what `patch` answers; core.io.
 absl::StatusOr<ImageInfo> PatchImage(
     base::Reader& in, base::Writer& out, Compression compression,

@@ -15,11 +15,12 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "base/archive/tar.h"
 #include "base/core/limits.h"
 
 namespace coaming::aci {
 
-enum class EntryType { kFile, kDirectory, kSymlink, kHardlink, kCharDevice, kBlockDevice, kFifo };
+using EntryType = base::TarType;
 
 class LayoutChecker {
  public:
