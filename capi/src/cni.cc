@@ -84,7 +84,9 @@ const base::Limits& LimitsOf(const coam_context* context) {
 }  // namespace
 
 coam_cni_result::coam_cni_result(cni::Result r)
-    : result(std::move(r)), json(cni::WriteResult(result)) {
+    : result(std::move(r)),
+      json(cni::WriteResult(result)),
+      pretty(cni::WriteResult(result, /*pretty=*/true)) {
   for (const cni::IpConfig& ip : result.ips) {
     addresses.push_back(ip.address.ToString());
     gateways.push_back(ip.gateway.ToString());
@@ -270,6 +272,11 @@ void coam_cni_result_free(coam_cni_result* result) { COAM_BOUNDARY_FREE(result);
 coam_str coam_cni_result_json(const coam_cni_result* result) {
   return COAM_BOUNDARY_VALUE(
       kEmpty, { return result != nullptr ? capi::View(result->json) : kEmpty; });
+}
+
+coam_str coam_cni_result_json_pretty(const coam_cni_result* result) {
+  return COAM_BOUNDARY_VALUE(
+      kEmpty, { return result != nullptr ? capi::View(result->pretty) : kEmpty; });
 }
 
 coam_str coam_cni_result_version(const coam_cni_result* result) {

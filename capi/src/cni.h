@@ -32,6 +32,7 @@ struct coam_cni_result : coaming::capi::Object {
   explicit coam_cni_result(coaming::cni::Result r);
   const coaming::cni::Result result;
   const std::string json;
+  const std::string pretty;
   std::vector<std::string> addresses;  // as text, for views
   std::vector<std::string> gateways;
 };

@@ -78,4 +78,17 @@ static int core(void) {
   return 0;
 }
 
-int main(void) { return core(); }
+static int json(void) {
+  static const char text[] = "{\"a\":[1,true],\"b\":\"c\"}";
+  coam_json *json = NULL;
+  CHECK(coam_json_parse(text, sizeof text - 1, &json, NULL) == COAM_OK);
+  CHECK(coam_json_ref(json) == json);
+  coam_json_free(json);
+  CHECK(strcmp(coam_json_type(json, "/a"), "array") == 0 && coam_json_count(json, "/a") == 2);
+  CHECK(coam_json_int(json, "/a/0", -1) == 1 && coam_json_text(json, "/b").size == 1);
+  CHECK(coam_json_key(json, "", 1).size == 1);
+  coam_json_free(json);
+  return 0;
+}
+
+int main(void) { return core() || json(); }

@@ -113,6 +113,8 @@ COAM_API void coam_cni_result_free(coam_cni_result *result);
 COAM_DEFINE_FREEP(coam_cni_result)
 /* One line of JSON in the shape of its version. Borrowed. */
 COAM_API coam_str coam_cni_result_json(const coam_cni_result *result);
+/* The same as plugins print it, indented by four spaces. Borrowed. */
+COAM_API coam_str coam_cni_result_json_pretty(const coam_cni_result *result);
 COAM_API coam_str coam_cni_result_version(const coam_cni_result *result);
 COAM_API size_t coam_cni_result_interface_count(const coam_cni_result *result);
 /* Of interface `index`; empty past the end. The sandbox is empty for one on the host. Borrowed. */

@@ -3,5 +3,6 @@
 #define COAMING_COAMING_H_
 
 #include <coaming/core.h>
+#include <coaming/json.h>
 
 #endif /* COAMING_COAMING_H_ */
