@@ -42,8 +42,7 @@ bool Collides(const CachedAttachment& found, std::string_view network,
          found.runtime.ifname != ifname;
 }
 
-absl::Status Collision(const base::Dir& dir, std::string_view name,
-                       const CachedAttachment& found) {
+absl::Status Collision(const base::Dir& dir, std::string_view name, const CachedAttachment& found) {
   return base::Fail("cni.cache.collision")
          << dir.PathOf(name) << " belongs to container " << found.runtime.container_id
          << ", interface " << found.runtime.ifname << ", network " << found.network;
@@ -67,8 +66,7 @@ absl::Status WriteOne(const base::Op& op, const std::string& cache_dir, std::str
   COAM_ASSIGN_OR_RETURN(std::string name,
                         FileName(attachment.network, runtime.container_id, runtime.ifname));
   COAM_ASSIGN_OR_RETURN(std::string text, EncodeAttachment(attachment, op.limits()));
-  COAM_ASSIGN_OR_RETURN(base::Dir dir,
-                        base::Dir::OpenOrMake(base::JoinPath(cache_dir, sub), 0700));
+  COAM_ASSIGN_OR_RETURN(base::Dir dir, base::Dir::OpenOrMake(base::JoinPath(cache_dir, sub), 0700));
   auto found = ReadOne(op, dir, name);
   if (found.ok() && found->has_value() &&
       Collides(**found, attachment.network, runtime.container_id, runtime.ifname)) {
@@ -105,8 +103,8 @@ absl::StatusOr<std::vector<CachedAttachment>> ListAll(const base::Op& op,
     auto found = ReadOne(op, *dir, entry.name);
     if (!found.ok() || !found->has_value()) continue;
     CachedAttachment& attachment = **found;
-    auto name = FileName(attachment.network, attachment.runtime.container_id,
-                         attachment.runtime.ifname);
+    auto name =
+        FileName(attachment.network, attachment.runtime.container_id, attachment.runtime.ifname);
     if (attachment.legacy || !name.ok() || *name != entry.name) continue;
     if (!container_id.empty() && attachment.runtime.container_id != container_id) continue;
     out.push_back(std::move(attachment));

@@ -30,8 +30,7 @@ CachedAttachment Make(std::string_view network, std::string_view id) {
   return out;
 }
 
-TEST_CASE("cache: the file has the name and the bytes of the reference client",
-          "[libcni][cache]") {
+TEST_CASE("cache: the file has the name and the bytes of the reference client", "[libcni][cache]") {
   TempDir dir;
   Cache cache(dir / "made/here");
   REQUIRE(cache.Write(base::Op(), Make("net", "c1")).ok());
@@ -98,8 +97,8 @@ TEST_CASE("cache: two attachments whose file name reads the same do not mix", "[
   Cache cache(dir.path());
   REQUIRE(cache.Write(base::Op(), Make("a-b", "c")).ok());
   CHECK(base::HasReason(cache.Write(base::Op(), Make("a", "b-c")), "cni.cache.collision"));
-  CHECK(base::HasReason(cache.Read(base::Op(), "a", "b-c", "eth0").status(),
-                        "cni.cache.collision"));
+  CHECK(
+      base::HasReason(cache.Read(base::Op(), "a", "b-c", "eth0").status(), "cni.cache.collision"));
   REQUIRE(cache.Remove(base::Op(), "a", "b-c", "eth0").ok());
   CHECK(ListDir(dir / "results").size() == 1);
   CHECK(cache.List(base::Op(), "b-c")->empty());

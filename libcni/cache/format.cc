@@ -67,8 +67,7 @@ absl::StatusOr<std::string> EncodeAttachment(const CachedAttachment& attachment,
       auto value = base::json::Parse(json, {.limits = &limits});
       if (!value.ok()) {
         return base::Fail("cni.conf.invalid").Cause(value.status())
-               << "capability argument " << key << ": "
-               << base::GetError(value.status()).message;
+               << "capability argument " << key << ": " << base::GetError(value.status()).message;
       }
       object.Set(key, *std::move(value));
     }

@@ -1,5 +1,9 @@
 #include "libcni/invoke/client.h"
 
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <sys/vfs.h>
+
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -7,6 +11,7 @@
 #include "base/core/error.h"
 #include "base/core/fork_guard.h"
 #include "base/core/status_macros.h"
+#include "base/fs/file.h"
 #include "libcni/conf/names.h"
 #include "libcni/invoke/client_state.h"
 #include "libcni/result/version.h"
@@ -34,6 +39,17 @@ absl::Status CheckListVersion(const NetworkList& list) {
   COAM_RETURN_IF_ERROR(ParseVersion(list.cni_version).status());
   return base::Fail("cni.version") << "network " << list.name << ": cniVersion " << list.cni_version
                                    << " is not one of 0.1.0 to " << kCurrentVersion;
+}
+
+// True if `path` leads to nothing, or to something that is no namespace (a bind mount that a reboot
+// took away leaves the plain file below).
+bool NamespaceIsGone(const std::string& path) {
+  if (path.empty()) return false;
+  auto fd = base::OpenHostFile(path, O_PATH);
+  if (!fd.ok()) return base::HasReason(fd.status(), "core.not_found");
+  struct statfs info = {};
+  if (fstatfs(fd->get(), &info) != 0) return false;
+  return info.f_type != NSFS_MAGIC && info.f_type != PROC_SUPER_MAGIC;
 }
 
 }  // namespace
@@ -274,7 +290,12 @@ absl::Status Client::State::DeleteLocked(const base::Op& op, const NetworkList& 
       op.AddNote("cni.cache_ignored", Subject(list, runtime), base::GetError(status).message);
     }
   }
-  COAM_RETURN_IF_ERROR(DeletePlugins(op, list, runtime, list.plugins.size(),
+  Runtime given = runtime;
+  if (!options.exact && NamespaceIsGone(runtime.netns)) {
+    given.netns.clear();  // which is how plugins are told
+    op.AddNote("cni.netns_gone", runtime.netns, "the namespace is gone; its links went with it");
+  }
+  COAM_RETURN_IF_ERROR(DeletePlugins(op, list, given, list.plugins.size(),
                                      previous.has_value() ? &*previous : nullptr));
   absl::Status removed = cache.Remove(op, list.name, runtime.container_id, runtime.ifname);
   if (options.exact) return absl::OkStatus();

@@ -6,7 +6,7 @@
 #include "absl/strings/match.h"
 #include "base/core/error.h"
 #include "catch2/catch_all.hpp"
-#include "libcni/invoke/shim.h"
+#include "libcni/invoke/test_bench.h"
 
 namespace coaming::cni {
 namespace {
@@ -24,7 +24,7 @@ constexpr char kList[] = R"({"cniVersion":"1.0.0","name":"net","plugins":[
 Runtime MakeRuntime() {
   Runtime runtime;
   runtime.container_id = "c1";
-  runtime.netns = "/var/run/netns/x";
+  runtime.netns = "/proc/self/ns/net";
   runtime.args = {{"IgnoreUnknown", "1"}, {"K8S_POD", "p"}};
   runtime.capabilities.SetMac("02:00:00:00:00:01");
   runtime.capabilities.SetIps({"10.0.0.9"});
@@ -57,7 +57,7 @@ TEST_CASE("client: ADD runs forward with prevResult, DEL and CHECK see the cache
   });
   CHECK(env == std::vector<std::string>{
                    "CNI_ARGS=IgnoreUnknown=1;K8S_POD=p", "CNI_COMMAND=ADD", "CNI_CONTAINERID=c1",
-                   "CNI_IFNAME=eth0", "CNI_NETNS=/var/run/netns/x", "CNI_PATH=" + bench.bin(),
+                   "CNI_IFNAME=eth0", "CNI_NETNS=/proc/self/ns/net", "CNI_PATH=" + bench.bin(),
                    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"});
 
   CHECK(testing::ListDir(bench.cache() + "/results") == std::vector<std::string>{"net-c1-eth0"});
@@ -305,7 +305,7 @@ TEST_CASE("client: DelAttachment uses the configuration of the ADD", "[libcni][i
   REQUIRE(attached->size() == 1);
   CHECK((*attached)[0].runtime.args == MakeRuntime().args);
   CHECK((*attached)[0].runtime.capabilities.ToJson() == MakeRuntime().capabilities.ToJson());
-  CHECK((*attached)[0].runtime.netns == "/var/run/netns/x");
+  CHECK((*attached)[0].runtime.netns == "/proc/self/ns/net");
   bench.Forget();
   REQUIRE_OK(client.DelAttachment(base::Op(), (*attached)[0]));
   CHECK(bench.Calls() == "two.DEL one.DEL");

@@ -7,7 +7,7 @@
 #include "base/core/error.h"
 #include "catch2/catch_all.hpp"
 #include "libcni/invoke/client.h"
-#include "libcni/invoke/shim.h"
+#include "libcni/invoke/test_bench.h"
 
 namespace coaming::cni {
 namespace {

@@ -159,7 +159,7 @@ TEST_CASE("plugins: every kind that this kernel serves attaches and detaches",
                  R"("addresses":[{"address":"10.9.0.2/24"},{"address":"fd09::2/64"}]}})"},
       {"tuning", absl::StrCat(R"({"type":"bridge","bridge":"br2",)", kIpam,
                               R"(},{"type":"tuning","dataDir":"DATA/tuning","mtu":1300,)"
-                              R"("sysctl":{"net.ipv4.conf.IFNAME.log_martians":"1"}})")},
+                              R"("sysctl":{"net.ipv4.conf.eth0.log_martians":"1"}})")},
       {"firewall", absl::StrCat(R"({"type":"bridge","bridge":"br3",)", kIpam,
                                 R"(},{"type":"firewall","backend":"iptables"})")},
       {"bandwidth", absl::StrCat(R"({"type":"bridge","bridge":"br4",)", kIpam,
@@ -259,12 +259,14 @@ TEST_CASE("plugins: DEL works when the namespace is gone", "[libcni][invoke][roo
   NetworkList list = w.List(absl::StrCat(
       R"({"name":"net","cniVersion":"1.0.0","plugins":[{"type":"bridge","bridge":"br0",)", kIpam,
       "}]}"));
-  for (bool empty : {true, false}) {
+  // Not given, not there, and something else under its name, as after a reboot.
+  for (const std::string& path : {std::string(), w.dir / "none", w.dir / "file"}) {
+    testing::WriteFile(w.dir / "file", "");
     ContainerNamespace ns;
     Runtime runtime = w.MakeRuntime(ns);
     REQUIRE_OK(client.AddNetworkList(base::Op(), list, runtime).status());
     ns.Destroy();
-    if (empty) runtime.netns = "";
+    runtime.netns = path;
     REQUIRE_OK(client.DelNetworkList(base::Op(), list, runtime));
     CHECK(w.Leases().empty());
   }

@@ -1,6 +1,6 @@
 // Bench is a directory of shell-script plugins that record what they were given. Tests only.
-#ifndef COAMING_LIBCNI_INVOKE_SHIM_H_
-#define COAMING_LIBCNI_INVOKE_SHIM_H_
+#ifndef COAMING_LIBCNI_INVOKE_TEST_BENCH_H_
+#define COAMING_LIBCNI_INVOKE_TEST_BENCH_H_
 
 #include <string>
 #include <string_view>
@@ -95,4 +95,4 @@ inline NetworkList MustList(std::string_view json) {
 
 }  // namespace coaming::cni
 
-#endif  // COAMING_LIBCNI_INVOKE_SHIM_H_
+#endif  // COAMING_LIBCNI_INVOKE_TEST_BENCH_H_
