@@ -10,10 +10,11 @@
 //   COAM_RETURN_IF_ERROR(applier.Finish());
 //
 // Ownership: borrows op and directory. Threads: [single]. Limits: path_bytes, xattr_bytes,
-// unpacked_files, unpacked_bytes over all layers. Hostile input: names and links are resolved inside
-// the directory and never through a link of the tree; an entry that would leave it (.., absolute
-// hard link target outside, a whiteout of the root) is oci.layer. A failure leaves a part of the tree
-// that the caller removes: unpack into a directory that nobody sees yet.
+// unpacked_files, unpacked_bytes over all layers. Hostile input: every step from the root is one name
+// opened without following a link; a link among an entry's parents is resolved by us as in a chroot,
+// so nothing outside can be reached. A name that climbs above the root, a whiteout of nothing, a hard
+// link without a target is oci.layer. A failure leaves a part of the tree that the caller removes:
+// unpack into a directory that nobody sees yet.
 #ifndef COAMING_LIBOCI_LAYER_APPLY_H_
 #define COAMING_LIBOCI_LAYER_APPLY_H_
 
