@@ -270,13 +270,13 @@ coam_cni_result* coam_cni_result_ref(coam_cni_result* result) { return COAM_BOUN
 void coam_cni_result_free(coam_cni_result* result) { COAM_BOUNDARY_FREE(result); }
 
 coam_str coam_cni_result_json(const coam_cni_result* result) {
-  return COAM_BOUNDARY_VALUE(
-      kEmpty, { return result != nullptr ? capi::View(result->json) : kEmpty; });
+  return COAM_BOUNDARY_VALUE(kEmpty,
+                             { return result != nullptr ? capi::View(result->json) : kEmpty; });
 }
 
 coam_str coam_cni_result_json_pretty(const coam_cni_result* result) {
-  return COAM_BOUNDARY_VALUE(
-      kEmpty, { return result != nullptr ? capi::View(result->pretty) : kEmpty; });
+  return COAM_BOUNDARY_VALUE(kEmpty,
+                             { return result != nullptr ? capi::View(result->pretty) : kEmpty; });
 }
 
 coam_str coam_cni_result_version(const coam_cni_result* result) {
@@ -315,8 +315,8 @@ coam_str coam_cni_result_interface_sandbox(const coam_cni_result* result, size_t
 }
 
 size_t coam_cni_result_ip_count(const coam_cni_result* result) {
-  return COAM_BOUNDARY_VALUE(
-      size_t{0}, { return result != nullptr ? result->addresses.size() : size_t{0}; });
+  return COAM_BOUNDARY_VALUE(size_t{0},
+                             { return result != nullptr ? result->addresses.size() : size_t{0}; });
 }
 
 coam_str coam_cni_result_ip_address(const coam_cni_result* result, size_t index) {

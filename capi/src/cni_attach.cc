@@ -95,9 +95,9 @@ absl::Status PrepareRun(const coam_context* context, const coam_cni_client* clie
 }  // namespace
 
 coam_code coam_cni_add(coam_context* context, coam_cni_client* client,
-                       const coam_cni_network* network, const char* container_id,
-                       const char* netns, const coam_options* options,
-                       coam_cni_result** ret_result, coam_error** ret_error) {
+                       const coam_cni_network* network, const char* container_id, const char* netns,
+                       const coam_options* options, coam_cni_result** ret_result,
+                       coam_error** ret_error) {
   return COAM_BOUNDARY(ret_error, {
     COAM_ASSIGN_OR_RETURN(auto runtime,
                           Prepare(context, client, network, container_id, netns, options));
@@ -112,8 +112,8 @@ coam_code coam_cni_add(coam_context* context, coam_cni_client* client,
 }
 
 coam_code coam_cni_del(coam_context* context, coam_cni_client* client,
-                       const coam_cni_network* network, const char* container_id,
-                       const char* netns, const coam_options* options, coam_error** ret_error) {
+                       const coam_cni_network* network, const char* container_id, const char* netns,
+                       const coam_options* options, coam_error** ret_error) {
   return COAM_BOUNDARY(ret_error, {
     COAM_ASSIGN_OR_RETURN(auto runtime,
                           Prepare(context, client, network, container_id, netns, options));
@@ -144,21 +144,19 @@ coam_code coam_cni_add_start(coam_context* context, coam_cni_client* client,
     COAM_RETURN_IF_ERROR(capi::NotNull(ret_job, "ret_job"));
     COAM_ASSIGN_OR_RETURN(
         *ret_job,
-        capi::StartJob("cni.attach", context, options,
-                       [client = capi::Ref<coam_cni_client>::Share(client), list = network->list,
-                        runtime = std::move(runtime)](const base::Op& op, const coam_options*)
-                           -> absl::StatusOr<capi::Ref<capi::Object>> {
-                         COAM_ASSIGN_OR_RETURN(auto result,
-                                               client->client.AddNetworkList(op, list, runtime));
-                         return capi::Ref<capi::Object>::Adopt(
-                             new coam_cni_result(std::move(result)));
-                       }));
+        capi::StartJob(
+            "cni.attach", context, options,
+            [client = capi::Ref<coam_cni_client>::Share(client), list = network->list,
+             runtime = std::move(runtime)](const base::Op& op, const coam_options*)
+                -> absl::StatusOr<capi::Ref<capi::Object>> {
+              COAM_ASSIGN_OR_RETURN(auto result, client->client.AddNetworkList(op, list, runtime));
+              return capi::Ref<capi::Object>::Adopt(new coam_cni_result(std::move(result)));
+            }));
     return absl::OkStatus();
   });
 }
 
-coam_code coam_cni_add_finish(coam_job* job, coam_cni_result** ret_result,
-                              coam_error** ret_error) {
+coam_code coam_cni_add_finish(coam_job* job, coam_cni_result** ret_result, coam_error** ret_error) {
   return COAM_BOUNDARY(ret_error, {
     COAM_RETURN_IF_ERROR(capi::NotNull(job, "job"));
     COAM_RETURN_IF_ERROR(capi::NotNull(ret_result, "ret_result"));
@@ -260,9 +258,9 @@ coam_code coam_cni_validate(coam_context* context, coam_cni_client* client,
   });
 }
 
-coam_code coam_cni_plugin_versions(coam_context* context, coam_cni_client* client,
-                                   const char* type, const coam_options* options,
-                                   coam_buf** ret_json, coam_error** ret_error) {
+coam_code coam_cni_plugin_versions(coam_context* context, coam_cni_client* client, const char* type,
+                                   const coam_options* options, coam_buf** ret_json,
+                                   coam_error** ret_error) {
   return COAM_BOUNDARY(ret_error, {
     COAM_RETURN_IF_ERROR(PrepareRun(context, client, options));
     COAM_RETURN_IF_ERROR(capi::NotNull(type, "type"));
@@ -284,16 +282,14 @@ coam_code coam_cni_netns_id(const char* netns, coam_buf** ret_id, coam_error** r
 }
 
 coam_code coam_cni_attachments_new(coam_context* context, coam_cni_client* client,
-                                   const char* container_id,
-                                   coam_cni_attachments** ret_attachments,
+                                   const char* container_id, coam_cni_attachments** ret_attachments,
                                    coam_error** ret_error) {
   return COAM_BOUNDARY(ret_error, {
     COAM_RETURN_IF_ERROR(capi::NotNull(client, "client"));
     COAM_RETURN_IF_ERROR(capi::NotNull(ret_attachments, "ret_attachments"));
     capi::Call call(context, nullptr);
-    COAM_ASSIGN_OR_RETURN(
-        auto list, client->client.cache().List(call.op(),
-                                               container_id != nullptr ? container_id : ""));
+    COAM_ASSIGN_OR_RETURN(auto list, client->client.cache().List(
+                                         call.op(), container_id != nullptr ? container_id : ""));
     auto* out = new coam_cni_attachments;
     out->attachments = std::move(list);
     *ret_attachments = out;
@@ -302,8 +298,7 @@ coam_code coam_cni_attachments_new(coam_context* context, coam_cni_client* clien
 }
 
 coam_code coam_cni_attachments_next(coam_cni_attachments* attachments,
-                                    coam_cni_attachment** ret_attachment,
-                                    coam_error** ret_error) {
+                                    coam_cni_attachment** ret_attachment, coam_error** ret_error) {
   return COAM_BOUNDARY(ret_error, {
     COAM_RETURN_IF_ERROR(capi::NotNull(attachments, "attachments"));
     COAM_RETURN_IF_ERROR(capi::NotNull(ret_attachment, "ret_attachment"));
@@ -333,8 +328,7 @@ coam_str coam_cni_attachment_network(const coam_cni_attachment* attachment) {
 
 coam_str coam_cni_attachment_container(const coam_cni_attachment* attachment) {
   return COAM_BOUNDARY_VALUE(kEmpty, {
-    return attachment != nullptr ? capi::View(attachment->attachment.runtime.container_id)
-                                 : kEmpty;
+    return attachment != nullptr ? capi::View(attachment->attachment.runtime.container_id) : kEmpty;
   });
 }
 

@@ -15,6 +15,7 @@ namespace {
 // The modules in reading order; a part that is not built keeps its row and says so in features.
 constexpr Module (*kModules[])() = {
     CoreModule,
+    CniModule,
 };
 
 // A limit's default as text, made at compile time.

@@ -16,6 +16,7 @@ struct Module {
 };
 
 Module CoreModule();
+Module CniModule();
 Module PodModule();
 
 }  // namespace coaming::capi

@@ -88,6 +88,7 @@ std::span<const Command> CoamCommands() {
   static const std::vector<Command> all = [] {
     std::vector<Command> out;
     for (const std::span<const Command> part : {
+             CniCommands(),
              std::span<const Command>(kCommands),
          }) {
       out.insert(out.end(), part.begin(), part.end());
@@ -106,6 +107,11 @@ constexpr Personality kPersonalities[] = {
      .summary = "Find, fetch, verify, unpack, run and connect containers",
      .commands = CoamCommands,
      .flags = kVersionFlag},
+    {.name = "cnitool",
+     .summary = "Attach network namespaces to CNI networks",
+     .commands = CnitoolCommands,
+     .usage_exit = 1,
+     .error_exit = 1},
 };
 
 }  // namespace

@@ -9,6 +9,11 @@
 
 #include "examples/coam/cli.h"
 
-namespace coam {}  // namespace coam
+namespace coam {
+
+std::span<const Command> CniCommands();
+std::span<const Command> CnitoolCommands();
+
+}  // namespace coam
 
 #endif  // COAMING_EXAMPLES_COAM_COMMANDS_H_

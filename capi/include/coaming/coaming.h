@@ -2,6 +2,7 @@
 #ifndef COAMING_COAMING_H_
 #define COAMING_COAMING_H_
 
+#include <coaming/cni.h>
 #include <coaming/core.h>
 #include <coaming/json.h>
 
