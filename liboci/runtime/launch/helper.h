@@ -17,6 +17,7 @@ struct helper {
   uint32_t step;        /* the one being carried out */
   int root;             /* the container's root, -1 before COAM_OP_ROOT */
   int mask_dir;         /* a mounted empty directory to clone, or -1 */
+  int in_directory;     /* CHDIR has worked */
   const char *program;  /* found by COAM_OP_LOOKUP */
   char program_buffer[4096];
   char text[1024];      /* detail of the failure, or empty */

@@ -48,7 +48,8 @@ enum coam_op {
   COAM_OP_DUMPABLE = 11,    /* n0 value */
   /* Root and mounts */
   COAM_OP_PROPAGATION = 20, /* n0 MS_* on "/" of the process */
-  COAM_OP_ROOT = 21,        /* s0 path; or n0 slot of a detached tree; n1 MS_* propagation of it */
+  COAM_OP_ROOT = 21,        /* s0 path; or n0 slot of a detached tree; n1 MS_* propagation of it;
+                               flags 1: attached over "/" */
   COAM_OP_MOUNT = 22,       /* s0 type, s1 source, s2 target, s3 data; n0 MS_*, n1 propagation,
                                n2 recursive attr set, n3 recursive attr clear */
   COAM_OP_BIND = 23,        /* s1 source (or n5 slot of a detached tree), s2 target; n0 attr set,
@@ -88,23 +89,23 @@ enum coam_op {
   COAM_OP_NO_NEW_PRIVS = 73,
   COAM_OP_SECCOMP = 74,     /* s1 sock_filter array, n0 count, n1 flags; flags 1: has a listener */
   /* Program */
-  COAM_OP_CHDIR = 90,       /* s1 path; flags 1: a refusal is left to the next CHDIR */
+  COAM_OP_CHDIR = 90,       /* s1 path; flags 1: a refusal is left to the next CHDIR, which
+                               does nothing if this one worked */
   COAM_OP_HOOK = 91,        /* s0 path, s1 argv, s2 environment, s3 state text; n0 seconds or 0,
                                n1 count argv, n2 count environment, n3 length, n4 offset of pid */
-  COAM_OP_READY = 92,       /* flags 1: reports READY, then waits for a connection to
-                               COAM_SLOT_LISTEN; else waits for 'g' */
+  COAM_OP_READY = 92,       /* flags 1: reports READY, waits for 'k', then for a connection
+                               to COAM_SLOT_LISTEN that says 'g'; else waits for 'g' */
   COAM_OP_EXEC = 93,        /* s1 argv, n1 count, s2 environment, n2 count, s3 PATH */
   COAM_OP_PAUSE = 94,
   COAM_OP_LOOKUP = 95       /* s1 argv[0], s3 PATH: finds the program, as the user it will run as */
 };
 
-enum {
-  COAM_BIND_RECURSIVE = 1u,
-  COAM_BIND_NO_CREATE = 2u, /* target must exist */
-  COAM_BIND_OPTIONAL = 4u,  /* a missing source is skipped */
-  COAM_MOUNT_PLAIN = 8u,    /* the target itself must not be a symbolic link (proc, sysfs) */
-  COAM_MOUNT_ON_PROC = 16u  /* the target may lie on procfs */
-};
+/* Flags of MOUNT and BIND. */
+#define COAM_BIND_RECURSIVE 1u
+#define COAM_BIND_NO_CREATE 2u  /* target must exist */
+#define COAM_BIND_OPTIONAL 4u   /* a missing source is skipped */
+#define COAM_MOUNT_PLAIN 8u     /* the target itself must not be a symbolic link (proc, sysfs) */
+#define COAM_MOUNT_ON_PROC 16u  /* the target may lie on procfs */
 
 /* Helper -> host, SOCK_SEQPACKET: this record, then `size` bytes; descriptors by SCM_RIGHTS. */
 enum coam_report_kind {

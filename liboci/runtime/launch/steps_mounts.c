@@ -248,8 +248,14 @@ static long step_root(const struct coam_step *s) {
   if (r == 0 && mode != MODE_DIR) r = -ENOTDIR;
   if (r == 0 && s->n[1])
     r = set_attributes(tree, 0, 0, s->n[1], (s->n[1] & MS_REC) ? AT_RECURSIVE : 0);
-  /* Over "/" of this namespace: lookups from "/" do not cross into it, and no path is needed. */
-  if (r == 0) r = sys_move_mount(tree, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
+  /* At its own path, where hooks of the host expect it; where that path cannot be walked, or its
+   * mount must not become private, over "/" (lookups from "/" do not cross into it). */
+  if (r == 0) {
+    r = -EACCES;
+    if (!(s->flags & 1))
+      r = sys_move_mount(tree, "", AT_FDCWD, plan_text(s->s[0]), MOVE_MOUNT_F_EMPTY_PATH);
+    if (r == -EACCES) r = sys_move_mount(tree, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH);
+  }
   if (r == 0) helper.root = tree;
   return r;
 }

@@ -26,6 +26,7 @@ char **plan_vector(uint32_t offset, uint64_t count) {
 
 static long change_directory(const struct coam_step *s) {
   char buffer[4096];
+  if (helper.in_directory) return 0;
   long r = SYS1(__NR_chdir, plan_text(s->s[1]));
   if (r == -EACCES && (s->flags & 1)) return 0;
   if (r < 0) return r;
@@ -36,6 +37,7 @@ static long change_directory(const struct coam_step *s) {
     detail("the directory lies outside of the container's root", NULL);
     return -EPERM;
   }
+  helper.in_directory = 1;
   return 0;
 }
 
@@ -87,6 +89,10 @@ static long ready(const struct coam_step *s) {
   if (!(s->flags & 1)) return wait_for('g');
   r = report(COAM_REPORT_READY, 0, NULL, -1);
   if (r < 0) return r;
+  /* From the host's word on this process is on record and may be found again. */
+  r = wait_for('k');
+  if (r < 0) return r;
+  sys_close(slot_fd(COAM_SLOT_SYNC));
   for (;;) {
     int c = (int)SYS4(__NR_accept4, slot_fd(COAM_SLOT_LISTEN), NULL, NULL, O_CLOEXEC);
     if (c == -EINTR || c == -ECONNABORTED) continue;

@@ -1,0 +1,130 @@
+// Resources on the unified hierarchy.
+#include <errno.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "base/core/error.h"
+#include "base/core/status_macros.h"
+#include "liboci/runtime/cgroups.h"
+#include "liboci/runtime/kernel_file.h"
+
+namespace coaming::run {
+
+namespace {
+
+std::string MaxOr(int64_t value) { return value < 0 ? "max" : absl::StrCat(value); }
+
+// cpu.weight of cpu.shares: the curve that both runc and crun took in 2025 (2 -> 1, 1024 -> 100,
+// 262144 -> 10000).
+uint64_t WeightOfShares(uint64_t shares) {
+  shares = std::clamp<uint64_t>(shares, 2, 262144);
+  double l = std::log2(static_cast<double>(shares));
+  double weight = std::ceil(std::pow(10, (l * l + 125 * l) / 612.0 - 7.0 / 34.0));
+  return std::clamp<uint64_t>(static_cast<uint64_t>(weight), 1, 10000);
+}
+
+}  // namespace
+
+absl::Status Cgroups::ApplyV2(const Resources& r, std::vector<std::string>* warnings) {
+  const CgroupHost::Tree* t = nullptr;
+  for (const CgroupHost::Tree& tree : host_->trees)
+    if (tree.facts.v2) t = &tree;
+  if (t == nullptr) return base::Fail("run.unsupported") << "no cgroup tree is mounted";
+  // The controllers of the path are switched on from the root down.
+  std::string on;
+  for (const std::string& c : t->facts.controllers) absl::StrAppend(&on, on.empty() ? "+" : " +", c);
+  if (!on.empty())
+    for (size_t slash = 0; slash != std::string::npos; slash = path_.find('/', slash + 1)) {
+      std::string above = slash == 0 ? "" : path_.substr(0, slash) + "/";
+      if (WriteAt(t->root.fd(), above + "cgroup.subtree_control", on) != 0)
+        for (const std::string& c : t->facts.controllers)
+          WriteAt(t->root.fd(), above + "cgroup.subtree_control", "+" + c);
+    }
+  if (r.memory) {
+    const MemoryResources& m = *r.memory;
+    if (m.limit) COAM_RETURN_IF_ERROR(Set(*t, "memory.max", MaxOr(*m.limit)));
+    if (m.swap) {
+      if (*m.swap >= 0 && !m.limit)
+        return base::Fail("run.spec").Detail("spec.member", "linux.resources.memory.swap")
+               << "linux.resources.memory.swap: cgroup v2 needs the limit beside it";
+      int64_t swap = *m.swap < 0 ? -1 : *m.swap - *m.limit;
+      if (*m.swap >= 0 && swap < 0)
+        return base::Fail("run.spec").Detail("spec.member", "linux.resources.memory.swap")
+               << "linux.resources.memory.swap: is less than the limit";
+      COAM_RETURN_IF_ERROR(Set(*t, "memory.swap.max", MaxOr(swap)));
+    }
+    if (m.reservation) COAM_RETURN_IF_ERROR(Set(*t, "memory.low", MaxOr(*m.reservation)));
+    if (warnings != nullptr && (m.swappiness || m.kernel || m.kernel_tcp || m.disable_oom_killer))
+      warnings->push_back("linux.resources.memory: members that cgroup v2 lacks are ignored");
+  }
+  if (r.cpu) {
+    const CpuResources& c = *r.cpu;
+    if (c.shares && *c.shares != 0)
+      COAM_RETURN_IF_ERROR(Set(*t, "cpu.weight", absl::StrCat(WeightOfShares(*c.shares))));
+    if (c.quota || c.period) {
+      std::string value = c.quota && *c.quota > 0 ? absl::StrCat(*c.quota) : "max";
+      if (c.period) absl::StrAppend(&value, " ", *c.period);
+      COAM_RETURN_IF_ERROR(Set(*t, "cpu.max", value));
+    }
+    if (c.burst) COAM_RETURN_IF_ERROR(Set(*t, "cpu.max.burst", absl::StrCat(*c.burst)));
+    if (c.idle) COAM_RETURN_IF_ERROR(Set(*t, "cpu.idle", absl::StrCat(*c.idle)));
+    if (c.realtime_period || c.realtime_runtime)
+      return base::Fail("run.unsupported")
+             << "linux.resources.cpu: realtime limits do not exist on cgroup v2";
+    if (!c.cpus.empty()) COAM_RETURN_IF_ERROR(Set(*t, "cpuset.cpus", c.cpus));
+    if (!c.mems.empty()) COAM_RETURN_IF_ERROR(Set(*t, "cpuset.mems", c.mems));
+  }
+  if (r.pids_limit) COAM_RETURN_IF_ERROR(Set(*t, "pids.max", MaxOr(*r.pids_limit)));
+  if (r.block_io) {
+    const BlockIoResources& b = *r.block_io;
+    if (b.weight && *b.weight != 0 &&
+        WriteAt(t->root.fd(), File("io.bfq.weight"), absl::StrCat(*b.weight)) != 0) {
+      uint64_t weight = 1 + (uint64_t{*b.weight} - 10) * 9999 / 990;
+      COAM_RETURN_IF_ERROR(Set(*t, "io.weight", absl::StrCat("default ", weight)));
+    }
+    for (const WeightDevice& d : b.weight_device)
+      if (d.weight)
+        COAM_RETURN_IF_ERROR(
+            Set(*t, "io.bfq.weight", absl::StrCat(d.major, ":", d.minor, " ", *d.weight)));
+    auto throttle = [&](std::string_view key,
+                        const std::vector<ThrottleDevice>& list) -> absl::Status {
+      for (const ThrottleDevice& d : list)
+        COAM_RETURN_IF_ERROR(
+            Set(*t, "io.max", absl::StrCat(d.major, ":", d.minor, " ", key, "=", d.rate)));
+      return absl::OkStatus();
+    };
+    COAM_RETURN_IF_ERROR(throttle("rbps", b.read_bps));
+    COAM_RETURN_IF_ERROR(throttle("wbps", b.write_bps));
+    COAM_RETURN_IF_ERROR(throttle("riops", b.read_iops));
+    COAM_RETURN_IF_ERROR(throttle("wiops", b.write_iops));
+  }
+  for (const HugepageLimit& h : r.hugepage_limits) {
+    std::string prefix = absl::StrCat("hugetlb.", h.page_size, ".");
+    if (WriteAt(t->root.fd(), File(prefix + "rsvd.max"), absl::StrCat(h.limit)) != 0)
+      COAM_RETURN_IF_ERROR(Set(*t, prefix + "max", absl::StrCat(h.limit)));
+  }
+  for (const auto& [device, limit] : r.rdma)
+    COAM_RETURN_IF_ERROR(Set(
+        *t, "rdma.max",
+        absl::StrCat(device, limit.hca_handles ? absl::StrCat(" hca_handle=", *limit.hca_handles) : "",
+                     limit.hca_objects ? absl::StrCat(" hca_object=", *limit.hca_objects) : "")));
+  if (r.network && (r.network->class_id || !r.network->priorities.empty()))
+    return base::Fail("run.unsupported")
+           << "linux.resources.network exists on cgroup v1 only";
+  for (const auto& [file, value] : r.unified) {
+    std::string controller = file.substr(0, file.find('.'));
+    int error = WriteAt(t->root.fd(), File(file), value);
+    if (error == 0) continue;
+    if (error == ENOENT && controller != "cgroup" && !t->facts.Has(controller))
+      return base::Fail("run.unsupported") << "linux.resources.unified: the controller "
+                                           << controller << " is not available";
+    return base::FailErrno("run.cgroup", error) << "writing \"" << value << "\" to " << file;
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace coaming::run

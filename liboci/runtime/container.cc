@@ -1,0 +1,248 @@
+// A container after its creation: start, signals, state, removal.
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
+#include "base/core/error.h"
+#include "base/core/status_macros.h"
+#include "liboci/runtime/executor.h"
+#include "liboci/runtime/internal.h"
+#include "liboci/runtime/launch/plan_format.h"
+#include "liboci/spec/runtime/runtime_spec.h"
+
+namespace coaming::run {
+
+using internal::ContainerRep;
+
+std::string_view StatusName(Status status) {
+  switch (status) {
+    case Status::kCreating: return "creating";
+    case Status::kCreated: return "created";
+    case Status::kRunning: return "running";
+    case Status::kPaused: return "paused";
+    case Status::kStopped: return "stopped";
+  }
+  return "stopped";
+}
+
+Status ContainerRep::CurrentStatus() const {
+  if (process.Ended()) return Status::kStopped;
+  if (faccessat(dir.get(), "start", F_OK, AT_SYMLINK_NOFOLLOW) == 0) return Status::kCreated;
+  if (has_cgroups() && cgroups().Frozen()) return Status::kPaused;
+  return Status::kRunning;
+}
+
+std::string ContainerRep::StateText(Status status) const {
+  StateDocument s;
+  s.id = record.id;
+  s.status = std::string(StatusName(status));
+  s.pid = status == Status::kStopped ? 0 : record.pid;
+  s.bundle = record.bundle;
+  s.annotations = spec.annotations;
+  return WriteState(s);
+}
+
+Container::Container(std::unique_ptr<ContainerRep> rep) : rep_(std::move(rep)) {}
+Container::~Container() = default;
+const std::string& Container::id() const { return rep_->record.id; }
+pid_t Container::pid() const { return rep_->record.pid; }
+int Container::poll_fd() const { return rep_->process.pidfd.get(); }
+base::UniqueFd Container::TakeStdio(int which) {
+  return which >= 0 && which < 3 ? std::move(rep_->process.stdio[which]) : base::UniqueFd();
+}
+base::UniqueFd Container::TakeConsole() { return std::move(rep_->process.console); }
+const Spec& Container::spec() const { return rep_->spec; }
+absl::StatusOr<ExitStatus> Container::Wait(const base::Op& op) { return rep_->process.Wait(op); }
+absl::StatusOr<std::optional<ExitStatus>> Container::TryWait() { return rep_->process.TryWait(); }
+void Container::FeedStatus(int wait_status) { rep_->process.Feed(wait_status); }
+
+namespace {
+
+absl::Status WrongState(const ContainerRep& c, std::string_view action, std::string_view wants) {
+  std::string_view is = StatusName(c.CurrentStatus());
+  return base::Fail("run.state").Detail("run.status", is)
+         << action << " container \"" << c.record.id << "\": it is " << is << ", not " << wants;
+}
+
+}  // namespace
+
+absl::Status Container::Start(const base::Op& op) {
+  ContainerRep& c = *rep_;
+  if (c.CurrentStatus() != Status::kCreated) return WrongState(c, "starting", "created");
+  struct sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  std::string path = absl::StrCat("/proc/self/fd/", c.dir.get(), "/start");
+  memcpy(address.sun_path, path.data(), path.size());
+  int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  if (fd < 0) return base::FailErrno("core.io", errno) << "making a socket";
+  COAM_ASSIGN_OR_RETURN(base::UniqueFd s, base::HighFd(fd));
+  if (connect(s.get(), reinterpret_cast<struct sockaddr*>(&address), sizeof address) != 0) {
+    if (errno == ECONNREFUSED || errno == ENOENT) return WrongState(c, "starting", "created");
+    return base::FailErrno("core.io", errno) << "reaching the container's start socket";
+  }
+  // Whoever takes the name away is the one that starts it.
+  if (unlinkat(c.dir.get(), "start", 0) != 0) return WrongState(c, "starting", "created");
+  char go = 'g';
+  ssize_t n;
+  do n = send(s.get(), &go, 1, MSG_NOSIGNAL);
+  while (n < 0 && errno == EINTR);
+  for (;;) {
+    COAM_ASSIGN_OR_RETURN(Report r, ReadReport(op, s.get()));
+    if (r.end) break;
+    if (r.kind == COAM_REPORT_ERROR) {
+      // The words come from the plan, which is compiled again if another process made the container.
+      return StepError(c.plan.get(), r);
+    }
+    if (r.kind == COAM_REPORT_SECCOMP)
+      COAM_RETURN_IF_ERROR(internal::SendSeccomp(c.spec, c.StateText(Status::kCreated),
+                                                 c.record.pid, r.fd.get()));
+    if (r.kind == COAM_REPORT_NOTE)
+      op.AddNote("run.launch", c.record.id, absl::StrCat(r.text, ": ", base::ErrnoText(r.value)));
+  }
+  if (!c.spec.hooks.poststart.empty()) {
+    absl::Status hooks = internal::RunHooks(op, c.spec.hooks.poststart, "poststart",
+                                            c.StateText(Status::kRunning), c.record.bundle, false);
+    if (!hooks.ok()) {
+      Kill(SIGKILL, true).IgnoreError();
+      return hooks;
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Container::Kill(int signal, bool all) {
+  ContainerRep& c = *rep_;
+  if (signal < 0 || signal > 64)
+    return base::Fail("core.invalid_argument") << "there is no signal " << signal;
+  if (all && c.has_cgroups()) {
+    Cgroups cgroups = c.cgroups();
+    return signal == SIGKILL ? cgroups.KillAll() : cgroups.Signal(signal);
+  }
+  if (c.process.Ended()) {
+    return base::Fail("run.state").Detail("run.status", "stopped")
+           << "signalling container \"" << c.record.id << "\": it is stopped, not running";
+  }
+  if (syscall(SYS_pidfd_send_signal, c.process.pidfd.get(), signal, nullptr, 0) != 0)
+    return base::FailErrno(errno == ESRCH ? "run.state" : "run.kill", errno)
+           << "signalling container \"" << c.record.id << "\"";
+  // A frozen process takes even SIGKILL only when thawed.
+  if (signal == SIGKILL && c.has_cgroups() && c.cgroups().Frozen())
+    c.cgroups().Freeze(false).IgnoreError();
+  return absl::OkStatus();
+}
+
+absl::Status Container::Delete(const base::Op& op, bool force) {
+  ContainerRep& c = *rep_;
+  Status status = c.CurrentStatus();
+  if (status == Status::kRunning || status == Status::kPaused) {
+    if (!force) return WrongState(c, "deleting", "stopped");
+  }
+  if (status != Status::kStopped) {
+    if (status == Status::kPaused) c.cgroups().Freeze(false).IgnoreError();
+    syscall(SYS_pidfd_send_signal, c.process.pidfd.get(), SIGKILL, nullptr, 0);
+    base::Op patient;  // a killed process ends
+    COAM_RETURN_IF_ERROR(base::WaitFd(patient, c.process.pidfd.get(), POLLIN));
+  }
+  // Reaped if it is ours and nobody has waited.
+  if (c.process.pidfd.ok()) c.process.TryWait().IgnoreError();
+  if (c.has_cgroups()) {
+    Cgroups cgroups = c.cgroups();
+    // Without a pid namespace of its own, children may have outlived the first process.
+    const Namespace* pid_ns = c.spec.FindNamespace("pid");
+    if (pid_ns == nullptr || !pid_ns->path.empty() || c.record.pid == 0) {
+      COAM_RETURN_IF_ERROR(cgroups.KillAll());
+    }
+    absl::Status removed = cgroups.Remove();
+    if (!removed.ok()) {
+      COAM_RETURN_IF_ERROR(cgroups.KillAll());
+      removed = cgroups.Remove();
+      if (!removed.ok()) op.AddNote("run.cgroup", c.record.id, base::GetError(removed).message);
+    }
+  }
+  COAM_RETURN_IF_ERROR(c.host->store.Remove(c.record.id));
+  return internal::RunHooks(op, c.spec.hooks.poststop, "poststop", c.StateText(Status::kStopped),
+                            c.record.bundle, true);
+}
+
+absl::StatusOr<ContainerInfo> Container::Info() const {
+  const ContainerRep& c = *rep_;
+  ContainerInfo info;
+  info.id = c.record.id;
+  info.bundle = c.record.bundle;
+  info.rootfs = c.record.rootfs;
+  info.owner = c.record.owner;
+  info.status = c.CurrentStatus();
+  info.pid = info.status == Status::kStopped ? 0 : c.record.pid;
+  info.created_ns = c.record.created_ns;
+  info.annotations = c.spec.annotations;
+  info.cgroup_path = c.record.cgroup_path;
+  return info;
+}
+
+absl::StatusOr<std::string> Container::StateJson() const {
+  const ContainerRep& c = *rep_;
+  StateDocument s;
+  Status status = c.CurrentStatus();
+  s.id = c.record.id;
+  s.status = std::string(StatusName(status));
+  s.pid = status == Status::kStopped ? 0 : c.record.pid;
+  s.bundle = c.record.bundle;
+  s.rootfs = c.record.rootfs;
+  s.created = base::FormatRfc3339(c.record.created_ns);
+  s.owner = c.record.owner == "root" ? "" : c.record.owner;
+  s.annotations = c.spec.annotations;
+  return WriteState(s, "  ");
+}
+
+absl::Status Container::Pause() {
+  ContainerRep& c = *rep_;
+  Status status = c.CurrentStatus();
+  if (status != Status::kRunning && status != Status::kCreated)
+    return WrongState(c, "pausing", "running");
+  if (!c.has_cgroups())
+    return base::Fail("run.unsupported") << "pausing needs cgroups, which this container lacks";
+  return c.cgroups().Freeze(true);
+}
+
+absl::Status Container::Resume() {
+  ContainerRep& c = *rep_;
+  if (!c.has_cgroups() || !c.cgroups().Frozen()) return WrongState(c, "resuming", "paused");
+  return c.cgroups().Freeze(false);
+}
+
+absl::Status Container::Update(const Resources& resources) {
+  ContainerRep& c = *rep_;
+  if (c.process.Ended()) return WrongState(c, "updating", "running");
+  if (!c.has_cgroups())
+    return base::Fail("run.unsupported") << "limits need cgroups, which this container lacks";
+  return c.cgroups().Apply(resources, /*update=*/true, nullptr);
+}
+
+absl::StatusOr<Stats> Container::ReadStats() const {
+  if (!rep_->has_cgroups()) return Stats();
+  return rep_->cgroups().ReadStats();
+}
+
+absl::StatusOr<std::vector<pid_t>> Container::Pids() const {
+  const ContainerRep& c = *rep_;
+  if (c.has_cgroups()) return c.cgroups().Pids();
+  std::vector<pid_t> pids;
+  if (!c.process.Ended()) pids.push_back(c.record.pid);
+  return pids;
+}
+
+Process Container::DefaultExecProcess(std::vector<std::string> args) const {
+  Process p = rep_->spec.process.value_or(Process());
+  p.args = std::move(args);
+  p.terminal = false;
+  return p;
+}
+
+}  // namespace coaming::run

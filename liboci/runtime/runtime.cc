@@ -1,0 +1,443 @@
+// Creating containers: plan, state, cgroups, launch, in the order that a kill -9 can be undone from.
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "base/core/error.h"
+#include "base/core/status_macros.h"
+#include "liboci/runtime/executor.h"
+#include "liboci/runtime/internal.h"
+#include "liboci/runtime/kernel_file.h"
+#include "liboci/spec/runtime/runtime_spec.h"
+
+namespace coaming::run {
+
+using internal::ContainerRep;
+using internal::RuntimeRep;
+
+namespace {
+
+constexpr std::string_view kPidPlace = "\"pid\":";
+
+absl::StatusOr<std::string> AbsolutePath(const std::string& path) {
+  COAM_ASSIGN_OR_RETURN(base::Dir dir, base::Dir::Open(path));
+  char buffer[4096];
+  ssize_t n = readlink(absl::StrCat("/proc/self/fd/", dir.fd()).c_str(), buffer, sizeof buffer);
+  if (n <= 0 || n == sizeof buffer)
+    return base::FailErrno("core.io", errno) << "finding the path of " << path;
+  return std::string(buffer, static_cast<size_t>(n));
+}
+
+// What has been made so far and must go again if creation fails.
+struct Undo {
+  RuntimeRep* host;
+  std::string id;
+  bool state = false;
+  Cgroups* cgroups = nullptr;
+  Session* session = nullptr;
+  ~Undo() {
+    if (session != nullptr) session->Abort();
+    if (cgroups != nullptr) {
+      cgroups->KillAll().IgnoreError();
+      cgroups->Remove().IgnoreError();
+    }
+    if (state) host->store.Remove(id).IgnoreError();
+  }
+  void Keep() {
+    state = false;
+    cgroups = nullptr;
+    session = nullptr;
+  }
+};
+
+struct Prepared {
+  std::unique_ptr<ContainerRep> rep;
+  std::string config;  // text for the state
+  PlanInput input;
+  std::shared_ptr<const Filter> filter;
+  std::vector<std::string> warnings;
+};
+
+absl::Status LoadSpec(const CreateOptions& o, Prepared* p) {
+  if (o.spec) {
+    p->rep->spec = *o.spec;
+    p->config = WriteSpec(*o.spec, "");
+  } else {
+    COAM_ASSIGN_OR_RETURN(base::Dir bundle, base::Dir::Open(o.bundle));
+    absl::StatusOr<std::string> text =
+        bundle.ReadFile("config.json", base::Limits().manifest_bytes, "manifest_bytes");
+    if (!text.ok()) return base::Wrap(text.status(), "reading the bundle");
+    COAM_ASSIGN_OR_RETURN(p->rep->spec, ParseSpec(*text));
+    p->config = *std::move(text);
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Prepare(RuntimeRep* host, const CreateOptions& o, bool wait_start, Prepared* p) {
+  p->rep = std::make_unique<ContainerRep>();
+  ContainerRep& c = *p->rep;
+  c.host = host;
+  COAM_RETURN_IF_ERROR(CheckId(o.id));
+  COAM_RETURN_IF_ERROR(LoadSpec(o, p));
+  COAM_RETURN_IF_ERROR(Validate(c.spec, &p->warnings));
+  c.record.id = o.id;
+  c.record.pause = o.pause;
+  if (!o.bundle.empty()) {
+    COAM_ASSIGN_OR_RETURN(c.record.bundle, AbsolutePath(o.bundle));
+  }
+  if (c.spec.root) {
+    std::string root = absl::StartsWith(c.spec.root->path, "/")
+                           ? c.spec.root->path
+                           : absl::StrCat(c.record.bundle, "/", c.spec.root->path);
+    absl::StatusOr<std::string> whole = AbsolutePath(root);
+    if (!whole.ok())
+      return base::Fail("run.root").Cause(whole.status())
+             << "root.path " << root << ": " << base::GetError(whole.status()).message;
+    c.record.rootfs = *std::move(whole);
+  }
+  if (host->options.cgroup_driver == CgroupDriver::kCgroupfs && !host->facts.cgroups.empty()) {
+    COAM_ASSIGN_OR_RETURN(c.record.cgroup_path,
+                          CleanCgroupPath(host->options.cgroup_parent,
+                                          c.spec.linux_.cgroups_path, o.id));
+  }
+  PlanInput& in = p->input;
+  in.spec = &c.spec;
+  in.process = c.spec.process && !o.pause ? &*c.spec.process : nullptr;
+  in.facts = &host->facts;
+  in.id = o.id;
+  in.bundle = c.record.bundle;
+  in.rootfs = c.record.rootfs;
+  in.cgroup_path = c.record.cgroup_path;
+  in.wait_start = wait_start;
+  in.host_waits = o.on_namespaces != nullptr || !c.spec.hooks.prestart.empty() ||
+                  !c.spec.hooks.create_runtime.empty();
+  in.into_cgroup = host->facts.unified && !in.cgroup_path.empty();
+  in.no_pivot = o.no_pivot;
+  in.no_new_keyring = o.no_new_keyring;
+  in.pause = o.pause;
+  in.warnings = &p->warnings;
+  if (!c.spec.hooks.create_container.empty() || !c.spec.hooks.start_container.empty()) {
+    StateDocument state;
+    state.id = o.id;
+    state.bundle = c.record.bundle;
+    state.status = "created";
+    state.annotations = c.spec.annotations;
+    std::string text = WriteState(state);
+    size_t place = text.find(kPidPlace) + kPidPlace.size();
+    in.state_json = text.substr(0, place) + text.substr(place + 1);  // without the 0
+    in.state_pid_offset = place;
+  }
+  if (c.spec.linux_.seccomp && in.process != nullptr) {
+    COAM_ASSIGN_OR_RETURN(p->filter, host->filters->Get(*c.spec.linux_.seccomp, &p->warnings));
+    in.filter = p->filter.get();
+  }
+  COAM_ASSIGN_OR_RETURN(Plan plan, CompilePlan(in));
+  c.plan = std::make_unique<Plan>(std::move(plan));
+  return absl::OkStatus();
+}
+
+absl::StatusOr<base::UniqueFd> Listen(int dir) {
+  int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  if (fd < 0) return base::FailErrno("core.io", errno) << "making a socket";
+  COAM_ASSIGN_OR_RETURN(base::UniqueFd owner, base::HighFd(fd));
+  struct sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  std::string path = absl::StrCat("/proc/self/fd/", dir, "/start");
+  memcpy(address.sun_path, path.data(), path.size());
+  if (bind(owner.get(), reinterpret_cast<struct sockaddr*>(&address), sizeof address) != 0 ||
+      listen(owner.get(), 8) != 0)
+    return base::FailErrno("core.io", errno) << "making the start socket";
+  return owner;
+}
+
+}  // namespace
+
+Runtime::Runtime(std::unique_ptr<RuntimeRep> rep) : rep_(std::move(rep)) {}
+Runtime::~Runtime() = default;
+
+absl::StatusOr<std::shared_ptr<Runtime>> Runtime::New(const RuntimeOptions& options) {
+  auto rep = std::make_unique<RuntimeRep>();
+  rep->options = options;
+  COAM_ASSIGN_OR_RETURN(rep->facts, ReadHostFacts());
+  COAM_ASSIGN_OR_RETURN(rep->cgroups, CgroupHost::Open(rep->facts));
+  COAM_ASSIGN_OR_RETURN(rep->store, StateStore::Open(options.state_root));
+  COAM_ASSIGN_OR_RETURN(rep->launcher, OpenLauncher(options.launcher));
+  rep->filters = std::make_unique<FilterCache>(options.seccomp_cache);
+  return std::shared_ptr<Runtime>(new Runtime(std::move(rep)));
+}
+
+namespace {
+
+// Launch carries a prepared container to the point where its program runs (or waits for Start).
+class Launch {
+ public:
+  Launch(const base::Op& op, RuntimeRep* host, const CreateOptions& o, Prepared* p, Undo* undo)
+      : op_(op), host_(host), o_(o), p_(p), c_(*p->rep), undo_(undo) {}
+
+  absl::Status Go(bool wait_start) {
+    base::UniqueFd listener, birth;
+    Cgroups cgroups = c_.cgroups();
+    if (wait_start) {
+      COAM_ASSIGN_OR_RETURN(listener, Listen(c_.dir.get()));
+    }
+    bool terminal = c_.spec.process && c_.spec.process->terminal && !o_.pause;
+    COAM_ASSIGN_OR_RETURN(internal::Stdios stdio, internal::OpenStdio(o_, terminal));
+    if (c_.has_cgroups()) birth = cgroups.BirthFd();
+    Session::Options options;
+    options.plan = c_.plan.get();
+    options.helper_fd = host_->launcher.get();
+    options.fds = stdio.map;
+    options.listen_fd = listener.get();
+    options.cgroup_fd = birth.get();
+    COAM_ASSIGN_OR_RETURN(session_, Session::Start(options));
+    undo_->session = session_.get();
+    born_ = birth.ok();
+    if (!c_.plan->two_stage) COAM_RETURN_IF_ERROR(Adopt());
+    COAM_RETURN_IF_ERROR(Talk(wait_start));
+    for (int i = 0; i < 3; ++i) c_.process.stdio[i] = std::move(stdio.ours[i]);
+    return absl::OkStatus();
+  }
+
+  std::unique_ptr<Session> session_;
+
+ private:
+  // Adopt puts the process that becomes the program on record and into its cgroups.
+  absl::Status Adopt() {
+    c_.record.pid = session_->pid();
+    c_.record.identity = IdentityOf(session_->pidfd(), c_.record.pid);
+    COAM_RETURN_IF_ERROR(
+        host_->store.WritePid(c_.dir.get(), c_.record.pid, c_.record.identity));
+    if (c_.has_cgroups()) COAM_RETURN_IF_ERROR(c_.cgroups().Attach(c_.record.pid, born_));
+    if (c_.plan->Has(COAM_OP_WAIT_CGROUP)) session_->Order('c');
+    adopted_ = true;
+    return absl::OkStatus();
+  }
+
+  absl::Status HostHooks() {
+    std::string state = c_.StateText(Status::kCreating);
+    COAM_RETURN_IF_ERROR(internal::RunHooks(op_, c_.spec.hooks.prestart, "prestart", state,
+                                            c_.record.bundle, false));
+    COAM_RETURN_IF_ERROR(internal::RunHooks(op_, c_.spec.hooks.create_runtime, "createRuntime",
+                                            state, c_.record.bundle, false));
+    if (o_.on_namespaces == nullptr) return absl::OkStatus();
+    NamespacesReady ready;
+    ready.id = c_.record.id;
+    ready.pid = c_.record.pid;
+    ready.pidfd = session_->pidfd();
+    ready.netns_path = absl::StrCat("/proc/", c_.record.pid, "/ns/net");
+    ready.state_json = state;
+    return o_.on_namespaces(ready);
+  }
+
+  absl::Status Talk(bool wait_start) {
+    bool waits_host = c_.plan->Has(COAM_OP_WAIT_HOST), went = false;
+    for (;;) {
+      // All that the host has to do is done: in a run the helper need not wait any more.
+      if (!wait_start && adopted_ && !waits_host && !went) {
+        session_->Order('g');
+        went = true;
+      }
+      COAM_ASSIGN_OR_RETURN(Report r, session_->Next(op_));
+      if (r.end) {
+        if (wait_start || !went)
+          return base::Fail("run.protocol") << "the launch helper ended without a report";
+        return absl::OkStatus();
+      }
+      switch (r.kind) {
+        case COAM_REPORT_ERROR:
+          return StepError(c_.plan.get(), r);
+        case COAM_REPORT_CHILD:
+          COAM_RETURN_IF_ERROR(Adopt());
+          break;
+        case COAM_REPORT_MAPS:
+          COAM_RETURN_IF_ERROR(internal::WriteIdMaps(op_, *host_, c_.spec, session_->pid()));
+          session_->Order('m');
+          break;
+        case COAM_REPORT_NAMESPACES:
+          COAM_RETURN_IF_ERROR(HostHooks());
+          session_->Order('h');
+          waits_host = false;
+          break;
+        case COAM_REPORT_CONSOLE:
+          if (o_.console_socket.empty())
+            c_.process.console = std::move(r.fd);
+          else
+            COAM_RETURN_IF_ERROR(
+                internal::SendConsole(o_.console_socket, r.fd.get(), r.text));
+          break;
+        case COAM_REPORT_SECCOMP:
+          COAM_RETURN_IF_ERROR(internal::SendSeccomp(c_.spec, c_.StateText(Status::kCreating),
+                                                     c_.record.pid, r.fd.get()));
+          break;
+        case COAM_REPORT_NOTE:
+          op_.AddNote("run.launch", c_.plan->Describe(r.step),
+                      absl::StrCat(r.text, ": ", base::ErrnoText(r.value)));
+          break;
+        case COAM_REPORT_READY:
+          session_->Order('k');
+          return absl::OkStatus();
+        default:
+          return base::Fail("run.protocol") << "the launch helper sent report " << r.kind;
+      }
+    }
+  }
+
+  const base::Op& op_;
+  RuntimeRep* host_;
+  const CreateOptions& o_;
+  Prepared* p_;
+  ContainerRep& c_;
+  Undo* undo_;
+  bool born_ = false, adopted_ = false;
+};
+
+absl::StatusOr<std::unique_ptr<ContainerRep>> Build(const base::Op& op, RuntimeRep* host,
+                                                    const CreateOptions& o, bool wait_start) {
+  COAM_RETURN_IF_ERROR(op.Check());
+  Prepared p;
+  COAM_RETURN_IF_ERROR(Prepare(host, o, wait_start, &p));
+  for (const std::string& w : p.warnings) op.AddNote("run.spec", o.id, w);
+  ContainerRep& c = *p.rep;
+  COAM_ASSIGN_OR_RETURN(c.dir, host->store.Reserve(o.id));
+  Undo undo{host, o.id};
+  undo.state = true;
+  c.record.created_ns = op.clock().RealtimeNs();
+  c.record.owner = host->facts.euid == 0 ? "root" : absl::StrCat(host->facts.euid);
+  COAM_RETURN_IF_ERROR(host->store.Write(c.dir.get(), c.record, p.config));
+  Cgroups cgroups = c.cgroups();
+  if (c.has_cgroups()) {
+    std::vector<std::string> warnings;
+    const Resources* r = c.spec.linux_.resources ? &*c.spec.linux_.resources : nullptr;
+    absl::Status made = cgroups.Create(r, &warnings);
+    if (!made.ok() && host->facts.euid != 0 && r == nullptr &&
+        base::HasReason(made, "run.cgroup")) {
+      op.AddNote("run.cgroup", o.id, "no cgroups: they are not delegated to this user");
+      c.record.cgroup_path.clear();
+    } else if (!made.ok()) {
+      return made;
+    } else {
+      undo.cgroups = &cgroups;
+    }
+    for (const std::string& w : warnings) op.AddNote("run.cgroup", o.id, w);
+  }
+  Launch launch(op, host, o, &p, &undo);
+  absl::Status done = launch.Go(wait_start);
+  if (done.ok() && !o.pid_file.empty())
+    done = internal::WritePidFile(op, o.pid_file, c.record.pid);
+  if (!done.ok()) {
+    // Hooks may have made things that only poststop hooks know of.
+    std::string state = c.StateText(Status::kStopped);
+    if (launch.session_ != nullptr) launch.session_->Abort();
+    internal::RunHooks(base::Op(), c.spec.hooks.poststop, "poststop", state, c.record.bundle, true)
+        .IgnoreError();
+    return done;
+  }
+  c.process.pid = c.record.pid;
+  c.process.pidfd = launch.session_->TakePidfd();
+  undo.Keep();
+  return std::move(p.rep);
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<Container>> Runtime::Create(const base::Op& op,
+                                                           const CreateOptions& options) {
+  COAM_ASSIGN_OR_RETURN(std::unique_ptr<ContainerRep> rep,
+                        Build(op, rep_.get(), options, /*wait_start=*/true));
+  rep->runtime = shared_from_this();
+  return std::unique_ptr<Container>(new Container(std::move(rep)));
+}
+
+absl::StatusOr<std::unique_ptr<Container>> Runtime::Run(const base::Op& op,
+                                                        const CreateOptions& options) {
+  COAM_ASSIGN_OR_RETURN(std::unique_ptr<ContainerRep> rep,
+                        Build(op, rep_.get(), options, /*wait_start=*/false));
+  rep->runtime = shared_from_this();
+  std::unique_ptr<Container> c(new Container(std::move(rep)));
+  const Hooks& hooks = c->rep_->spec.hooks;
+  if (!hooks.poststart.empty()) {
+    absl::Status s = internal::RunHooks(op, hooks.poststart, "poststart",
+                                        c->rep_->StateText(Status::kRunning),
+                                        c->rep_->record.bundle, false);
+    if (!s.ok()) {
+      c->Delete(base::Op(), /*force=*/true).IgnoreError();
+      return s;
+    }
+  }
+  return c;
+}
+
+absl::StatusOr<std::unique_ptr<Container>> Runtime::Open(std::string_view id) {
+  COAM_ASSIGN_OR_RETURN(StateStore::Found found, rep_->store.Read(id));
+  auto rep = std::make_unique<ContainerRep>();
+  rep->runtime = shared_from_this();
+  rep->host = rep_.get();
+  rep->record = std::move(found.record);
+  rep->dir = std::move(found.dir);
+  COAM_ASSIGN_OR_RETURN(rep->spec, ParseSpec(found.config));
+  rep->process.pid = rep->record.pid;
+  if (rep->record.pid > 0) {
+    int fd = static_cast<int>(syscall(434 /* pidfd_open */, rep->record.pid, 0));
+    if (fd >= 0) {
+      COAM_ASSIGN_OR_RETURN(base::UniqueFd pidfd, base::HighFd(fd));
+      // The number may be another process's by now.
+      if (IdentityOf(pidfd.get(), rep->record.pid) == rep->record.identity)
+        rep->process.pidfd = std::move(pidfd);
+    }
+  }
+  return std::unique_ptr<Container>(new Container(std::move(rep)));
+}
+
+absl::StatusOr<std::vector<ContainerInfo>> Runtime::List() {
+  COAM_ASSIGN_OR_RETURN(std::vector<std::string> ids, rep_->store.Ids());
+  std::vector<ContainerInfo> all;
+  for (const std::string& id : ids) {
+    absl::StatusOr<std::unique_ptr<Container>> c = Open(id);
+    if (!c.ok() && base::HasReason(c.status(), "run.not_found")) continue;  // gone meanwhile
+    ContainerInfo info;
+    info.id = id;
+    if (c.ok()) {
+      absl::StatusOr<ContainerInfo> read = (*c)->Info();
+      if (read.ok()) info = *std::move(read);
+    }
+    all.push_back(std::move(info));
+  }
+  return all;
+}
+
+absl::Status Runtime::Remove(const base::Op& op, std::string_view id, bool force) {
+  absl::StatusOr<std::unique_ptr<Container>> c = Open(id);
+  if (c.ok()) return (*c)->Delete(op, force);
+  if (!force || base::HasReason(c.status(), "run.id")) return c.status();
+  if (base::HasReason(c.status(), "run.not_found")) return absl::OkStatus();
+  // A host that was killed while it made the container left a directory, and maybe cgroups under
+  // their default name.
+  absl::StatusOr<StateStore::Found> found = rep_->store.Read(id);
+  std::string path;
+  if (found.ok()) path = found->record.cgroup_path;
+  if (!path.empty()) {
+    Cgroups cgroups(rep_->cgroups.get(), path);
+    COAM_RETURN_IF_ERROR(cgroups.KillAll());
+    COAM_RETURN_IF_ERROR(cgroups.Remove());
+  }
+  return rep_->store.Remove(id);
+}
+
+absl::StatusOr<std::string> Runtime::PrintPlan(const CreateOptions& options) {
+  Prepared p;
+  COAM_RETURN_IF_ERROR(Prepare(rep_.get(), options, false, &p));
+  return p.rep->plan->Print();
+}
+
+}  // namespace coaming::run
