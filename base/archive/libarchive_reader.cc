@@ -27,6 +27,7 @@ class LibarchiveReader final : public TarReader {
 
   absl::Status Start() {
     LocaleGuard guard(locale_.get());
+    callers_ = guard.old();
     archive_ = archive_read_new();
     if (archive_ == nullptr) return Fail("core.no_memory") << "no memory for libarchive";
     archive_read_support_format_tar(archive_);
@@ -40,6 +41,7 @@ class LibarchiveReader final : public TarReader {
   absl::StatusOr<const TarEntry*> Next() override {
     COAM_RETURN_IF_ERROR(op_.Check());
     LocaleGuard guard(locale_.get());
+    callers_ = guard.old();
     struct archive_entry* e = nullptr;
     const int result = archive_read_next_header(archive_, &e);
     block_ = {};
@@ -89,6 +91,7 @@ class LibarchiveReader final : public TarReader {
  private:
   static la_ssize_t OnRead(struct archive* a, void* self, const void** buffer) {
     auto* reader = static_cast<LibarchiveReader*>(self);
+    LocaleGuard outside(reader->callers_);  // the source may be the host's
     absl::StatusOr<std::string_view> block =
         reader->source_->NextBlock(std::span<char>(reader->scratch_.get(), kBlockBytes));
     if (!block.ok()) {
@@ -110,6 +113,7 @@ class LibarchiveReader final : public TarReader {
   absl::Status NextBlock() {
     COAM_RETURN_IF_ERROR(op_.Check());
     LocaleGuard guard(locale_.get());
+    callers_ = guard.old();
     const void* data = nullptr;
     size_t size = 0;
     la_int64_t offset = 0;
@@ -216,6 +220,7 @@ class LibarchiveReader final : public TarReader {
   std::unique_ptr<Reader> source_;
   std::unique_ptr<char[]> scratch_;
   Utf8Locale locale_;
+  locale_t callers_ = nullptr;
   struct archive* archive_ = nullptr;
   absl::Status source_failed_;
   TarEntry entry_;

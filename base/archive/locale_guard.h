@@ -30,6 +30,7 @@ class LocaleGuard {
   ~LocaleGuard() { uselocale(old_); }
   LocaleGuard(const LocaleGuard&) = delete;
   LocaleGuard& operator=(const LocaleGuard&) = delete;
+  locale_t old() const { return old_; }
 
  private:
   locale_t old_;  // never null: LC_GLOBAL_LOCALE if the thread had none of its own

@@ -22,7 +22,7 @@ constexpr char kZeros[4096] = {};
 class LibarchiveWriter final : public TarWriter {
  public:
   LibarchiveWriter(Writer* sink, const TarWriteOptions& options) : sink_(sink), options_(options) {
-    buffer_.reserve(kBlockBytes);
+    buffer_.reserve(3 * kBlockBytes);
   }
   ~LibarchiveWriter() override {
     dropping_ = true;  // freeing may still flush
@@ -57,13 +57,17 @@ class LibarchiveWriter final : public TarWriter {
   absl::Status Add(const TarEntry& e) override {
     if (!failed_.ok()) return failed_;
     COAM_RETURN_IF_ERROR(Check(e));
-    LocaleGuard guard(locale_.get());
     Fill(e);
-    const int result = archive_write_header(archive_, entry_);
+    int result;
+    {
+      LocaleGuard guard(locale_.get());
+      result = archive_write_header(archive_, entry_);
+    }
     // A warning says that a name is no UTF-8: it was written as bytes.
     if (result < ARCHIVE_WARN) return Keep(Failure(e.path));
     left_ = e.type == TarType::kFile ? e.size : 0;
     path_ = e.path;
+    if (buffer_.size() >= kBlockBytes) Flush();
     return failed_;
   }
 
@@ -74,11 +78,16 @@ class LibarchiveWriter final : public TarWriter {
              << Shown(path_) << " takes " << left_ << " bytes more, not " << bytes.size();
     }
     left_ -= static_cast<int64_t>(bytes.size());
-    LocaleGuard guard(locale_.get());
     while (!bytes.empty()) {
-      const la_ssize_t n = archive_write_data(archive_, bytes.data(), bytes.size());
+      const std::string_view piece = bytes.substr(0, kBlockBytes);
+      la_ssize_t n;
+      {
+        LocaleGuard guard(locale_.get());
+        n = archive_write_data(archive_, piece.data(), piece.size());
+      }
       if (n <= 0) return Keep(Failure(path_));
       bytes.remove_prefix(static_cast<size_t>(n));
+      if (buffer_.size() >= kBlockBytes) Flush();
     }
     return failed_;
   }
@@ -100,28 +109,20 @@ class LibarchiveWriter final : public TarWriter {
   }
 
  private:
+  // Called under the guard, so it only gathers; the sink is called outside of it.
   static la_ssize_t OnWrite(struct archive* a, void* self, const void* data, size_t size) {
     auto* writer = static_cast<LibarchiveWriter*>(self);
     if (!writer->dropping_) writer->Push(std::string_view(static_cast<const char*>(data), size));
-    return writer->failed_.ok() ? static_cast<la_ssize_t>(size) : -1;
+    return static_cast<la_ssize_t>(size);
   }
 
-  // Gathers libarchive's small pieces.
   void Push(std::string_view bytes) {
     written_ += static_cast<int64_t>(bytes.size());
-    if (buffer_.size() + bytes.size() > kBlockBytes) Flush();
-    if (bytes.size() >= kBlockBytes) {
-      Send(bytes);
-    } else {
-      buffer_.append(bytes);
-    }
+    buffer_.append(bytes);
   }
   void Flush() {
-    Send(buffer_);
+    if (failed_.ok() && !buffer_.empty()) failed_ = sink_->Write(buffer_);
     buffer_.clear();
-  }
-  void Send(std::string_view bytes) {
-    if (failed_.ok() && !bytes.empty()) failed_ = sink_->Write(bytes);
   }
 
   static std::string Shown(std::string_view path) {
