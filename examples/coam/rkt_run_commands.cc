@@ -97,6 +97,11 @@ std::vector<std::string> SplitCommas(std::string_view text) {
 // Reads the words from the first image on; what belongs to the pod goes into in.given.
 std::string ReadImages(Invocation& in, Request* request) {
   request->for_all_mounts = in.Values("mount");
+  for (const Flag& flag : kAppFlags) {
+    if (flag.name != "mount" && in.given.count(flag.name) > 0) {
+      return "flag '--" + std::string(flag.name) + "' stands before any image";
+    }
+  }
   for (size_t i = 0; i < in.args.size(); ++i) {
     const std::string& word = in.args[i];
     if (word == "---") continue;
