@@ -1,6 +1,6 @@
 """The rules that every package here uses: cc_* with our warnings, Catch2 and fuzzing built in."""
 
-load(":flags.bzl", "OWN_COPTS")
+load(":flags.bzl", "OWN_COPTS", "TEST_COPTS")
 
 def coam_library(name, copts = [], **kwargs):
     """cc_library with our warnings, linked statically."""
@@ -25,7 +25,7 @@ def coam_test(name, copts = [], deps = [], size = "small", timeout = "moderate",
         name = name,
         size = size,
         timeout = timeout,
-        copts = OWN_COPTS + copts,
+        copts = TEST_COPTS + copts,
         deps = deps + ["//third_party:catch2"],
         **kwargs
     )
@@ -33,7 +33,7 @@ def coam_test(name, copts = [], deps = [], size = "small", timeout = "moderate",
 def coam_fuzz(name, srcs, corpus = [], deps = [], copts = [], data = [], dictionary = None, **kwargs):
     """A fuzz target: srcs define LLVMFuzzerTestOneInput(const uint8_t*, size_t).
 
-    NAME is the libFuzzer program (tag "fuzz", built by --config=fuzz only, run by run_tests);
+    NAME is the libFuzzer program (tag "fuzz", built by --config=asan only, run by run_tests);
     NAME_corpus_test replays the corpus with a plain main in every configuration.
 
     Args:

@@ -28,3 +28,9 @@ OWN_COPTS = _NO_UNIQUE + [
     "-Wno-dangling-pointer",
     "-Wno-psabi",
 ]
+
+# Tests are compiled more often than they run long.
+TEST_COPTS = OWN_COPTS + [
+    "-O0",
+    "-U_FORTIFY_SOURCE",
+]

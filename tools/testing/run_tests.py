@@ -19,6 +19,7 @@ import xml.etree.ElementTree
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FUZZ_SECONDS = 60
+LIBRARIES = ("base", "libaci", "libcni", "liboci", "libtrust", "capi")
 
 
 class Counts:
@@ -74,11 +75,11 @@ def query(expression):
 
 
 def bazel_test(counts, title, options, targets):
-    """One `bazel test`; its results are read from the build event stream."""
+    """One `bazel test`; its results are read from the build event stream. True if all was built."""
     print(f"== {title}", flush=True)
     with tempfile.NamedTemporaryFile(suffix=".json") as events:
         code = subprocess.run(
-            bazel("test", "--keep_going", "--noshow_progress", "--build_tests_only",
+            bazel("test", "--keep_going", "--noshow_progress",
                   f"--build_event_json_file={events.name}", *options, "--", *targets),
             cwd=ROOT, check=False).returncode
         results, summaries = {}, set()
@@ -104,6 +105,7 @@ def bazel_test(counts, title, options, targets):
     # 4: no test matched, which the caller judges; 3: tests failed, counted above.
     if code not in (0, 3, 4) and counts.failed == before:
         counts.fail(f"{title} (bazel ended with {code})")
+    return code in (0, 3, 4)
 
 
 def fuzz_one(binary, name):
@@ -131,18 +133,18 @@ def fuzz_one(binary, name):
         return done.returncode, done.stdout.decode("utf-8", "replace"), kept
 
 
-def fuzz(counts, targets):
-    print(f"== fuzzing, {FUZZ_SECONDS} s each", flush=True)
+def memory_tests(targets):
+    """Unit tests of library code, where memory safety matters, and the fuzz targets."""
     scope = " + ".join(targets)
-    labels = query(f'attr(tags, "\\bfuzz\\b", kind(cc_binary, {scope}))')
-    if not labels:
-        return
-    built = subprocess.run(bazel("build", "--noshow_progress", "--keep_going", "--config=fuzz",
-                                 *labels), cwd=ROOT, check=False).returncode
-    if built:
-        counts.fail("fuzz targets (not built)")
-        return
-    bin_dir = subprocess.run(bazel("info", "--config=fuzz", "bazel-bin"), cwd=ROOT, text=True,
+    library = " + ".join(f"//{top}/..." for top in LIBRARIES)
+    tests = query(f'(kind(cc_test, {scope}) intersect ({library}))'
+                  f' except attr(tags, "\\b(no-asan|root|manual)\\b", {scope})')
+    return tests, query(f'attr(tags, "\\bfuzz\\b", kind(cc_binary, {scope}))')
+
+
+def fuzz(counts, labels):
+    print(f"== fuzzing, {FUZZ_SECONDS} s each", flush=True)
+    bin_dir = subprocess.run(bazel("info", "--config=asan", "bazel-bin"), cwd=ROOT, text=True,
                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                              check=True).stdout.strip()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -183,13 +185,16 @@ def main():
     if everything:
         command(counts, "tools/check", ["tools/check"])
     bazel_test(counts, "tests", [], options.targets)
-    if not options.quick:
-        bazel_test(counts, "tests under address and undefined behaviour sanitizers",
-                   ["--config=asan", "--test_tag_filters=-root,-no-asan"], options.targets)
+    if full and everything:
+        command(counts, "clang-tidy", ["tools/tidy"])
+    if full or not options.quick:
+        tests, targets = memory_tests(options.targets)
+        if tests + targets:
+            built = bazel_test(counts, "tests under address and undefined behaviour sanitizers",
+                               ["--config=asan"], tests + (targets if full else []))
+            if full and built:
+                fuzz(counts, targets)
     if full:
-        if everything:
-            command(counts, "clang-tidy", ["tools/tidy"])
-        fuzz(counts, options.targets)
         if everything and os.access(os.path.join(ROOT, "quickstart"), os.X_OK):
             command(counts, "quickstart", ["./quickstart"])
 
