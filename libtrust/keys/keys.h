@@ -51,15 +51,15 @@ class PublicKey {
   std::string SpkiPem() const;
   // Raw is the 32 bytes of Ed25519 or the uncompressed point of ECDSA; "" for the rest.
   std::string Raw() const;
-  std::string RsaModulus() const;   // "" unless RSA
+  std::string RsaModulus() const;  // "" unless RSA
   std::string RsaExponent() const;
 
   // Each answers false for a key of another type and for every malformed signature.
   // RSA values must be below the modulus; a shorter one is taken as padded on the left.
   bool VerifyRsaPkcs1(base::DigestAlgorithm hash, std::string_view digest,
                       std::string_view signature) const;
-  static constexpr int kSaltAny = -2;      // read from the signature
-  static constexpr int kSaltDigest = -1;   // exactly the digest's length
+  static constexpr int kSaltAny = -2;     // read from the signature
+  static constexpr int kSaltDigest = -1;  // exactly the digest's length
   bool VerifyRsaPss(base::DigestAlgorithm hash, std::string_view digest, std::string_view signature,
                     int salt = kSaltAny) const;
   bool VerifyEcdsaDer(std::string_view digest, std::string_view der) const;

@@ -168,30 +168,29 @@ absl::StatusOr<std::string> EncryptPkcs8Pem(const PrivateKey& key, std::string_v
   CBB info, scheme, oid, params, kdf, kdf_oid, kdf_params, octets, prf, prf_oid, null, cipher;
   uint8_t* der = nullptr;
   size_t size = 0;
-  bool ok = CBB_init(cbb.get(), 512) && CBB_add_asn1(cbb.get(), &info, CBS_ASN1_SEQUENCE) &&
-            CBB_add_asn1(&info, &scheme, CBS_ASN1_SEQUENCE) &&
-            CBB_add_asn1(&scheme, &oid, CBS_ASN1_OBJECT) &&
-            CBB_add_bytes(&oid, kPbes2, sizeof(kPbes2)) &&
-            CBB_add_asn1(&scheme, &params, CBS_ASN1_SEQUENCE) &&
-            CBB_add_asn1(&params, &kdf, CBS_ASN1_SEQUENCE) &&
-            CBB_add_asn1(&kdf, &kdf_oid, CBS_ASN1_OBJECT) &&
-            CBB_add_bytes(&kdf_oid, kPbkdf2, sizeof(kPbkdf2)) &&
-            CBB_add_asn1(&kdf, &kdf_params, CBS_ASN1_SEQUENCE) &&
-            CBB_add_asn1(&kdf_params, &octets, CBS_ASN1_OCTETSTRING) &&
-            CBB_add_bytes(&octets, salt, sizeof(salt)) &&
-            CBB_add_asn1_uint64(&kdf_params, kRounds) &&
-            CBB_add_asn1(&kdf_params, &prf, CBS_ASN1_SEQUENCE) &&
-            CBB_add_asn1(&prf, &prf_oid, CBS_ASN1_OBJECT) &&
-            CBB_add_bytes(&prf_oid, kHmacSha256, sizeof(kHmacSha256)) &&
-            CBB_add_asn1(&prf, &null, CBS_ASN1_NULL) &&
-            CBB_add_asn1(&params, &cipher, CBS_ASN1_SEQUENCE) &&
-            CBB_add_asn1(&cipher, &oid, CBS_ASN1_OBJECT) &&
-            CBB_add_bytes(&oid, kAes256, sizeof(kAes256)) &&
-            CBB_add_asn1(&cipher, &octets, CBS_ASN1_OCTETSTRING) &&
-            CBB_add_bytes(&octets, iv, sizeof(iv)) &&
-            CBB_add_asn1(&info, &octets, CBS_ASN1_OCTETSTRING) &&
-            CBB_add_bytes(&octets, reinterpret_cast<uint8_t*>(data.data()), data.size()) &&
-            CBB_finish(cbb.get(), &der, &size);
+  bool ok =
+      CBB_init(cbb.get(), 512) && CBB_add_asn1(cbb.get(), &info, CBS_ASN1_SEQUENCE) &&
+      CBB_add_asn1(&info, &scheme, CBS_ASN1_SEQUENCE) &&
+      CBB_add_asn1(&scheme, &oid, CBS_ASN1_OBJECT) && CBB_add_bytes(&oid, kPbes2, sizeof(kPbes2)) &&
+      CBB_add_asn1(&scheme, &params, CBS_ASN1_SEQUENCE) &&
+      CBB_add_asn1(&params, &kdf, CBS_ASN1_SEQUENCE) &&
+      CBB_add_asn1(&kdf, &kdf_oid, CBS_ASN1_OBJECT) &&
+      CBB_add_bytes(&kdf_oid, kPbkdf2, sizeof(kPbkdf2)) &&
+      CBB_add_asn1(&kdf, &kdf_params, CBS_ASN1_SEQUENCE) &&
+      CBB_add_asn1(&kdf_params, &octets, CBS_ASN1_OCTETSTRING) &&
+      CBB_add_bytes(&octets, salt, sizeof(salt)) && CBB_add_asn1_uint64(&kdf_params, kRounds) &&
+      CBB_add_asn1(&kdf_params, &prf, CBS_ASN1_SEQUENCE) &&
+      CBB_add_asn1(&prf, &prf_oid, CBS_ASN1_OBJECT) &&
+      CBB_add_bytes(&prf_oid, kHmacSha256, sizeof(kHmacSha256)) &&
+      CBB_add_asn1(&prf, &null, CBS_ASN1_NULL) &&
+      CBB_add_asn1(&params, &cipher, CBS_ASN1_SEQUENCE) &&
+      CBB_add_asn1(&cipher, &oid, CBS_ASN1_OBJECT) &&
+      CBB_add_bytes(&oid, kAes256, sizeof(kAes256)) &&
+      CBB_add_asn1(&cipher, &octets, CBS_ASN1_OCTETSTRING) &&
+      CBB_add_bytes(&octets, iv, sizeof(iv)) &&
+      CBB_add_asn1(&info, &octets, CBS_ASN1_OCTETSTRING) &&
+      CBB_add_bytes(&octets, reinterpret_cast<uint8_t*>(data.data()), data.size()) &&
+      CBB_finish(cbb.get(), &der, &size);
   if (!ok) return Fail("core.no_memory") << "encrypt a private key";
   return internal::WritePem("ENCRYPTED PRIVATE KEY", internal::TakeBytes(der, size));
 }

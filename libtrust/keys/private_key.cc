@@ -50,8 +50,7 @@ SecretBytes Marshal(const EVP_PKEY* pkey) {
 // Normalise takes what PKCS#8 writers disagree about: version 1 becomes 0 without the public key at
 // the end, and Notary's Ed25519 (96 bytes under GnuPG's identifier) becomes a seed.
 bool Normalise(std::string_view der, SecretBytes* out, std::string* seed) {
-  static constexpr uint8_t kGnuEd25519[] = {0x2b, 0x06, 0x01, 0x04, 0x01,
-                                            0xda, 0x47, 0x0f, 0x01};
+  static constexpr uint8_t kGnuEd25519[] = {0x2b, 0x06, 0x01, 0x04, 0x01, 0xda, 0x47, 0x0f, 0x01};
   CBS cbs, info, algorithm, oid, key;
   uint64_t version;
   CBS_init(&cbs, U8(der), der.size());
@@ -112,8 +111,7 @@ absl::StatusOr<PrivateKey> PrivateKey::Generate(KeyType type, int bits) {
   }
   int nid = internal::CurveNid(type);
   if (nid == NID_undef)
-    return Fail("sig.key_invalid") << "make a key of type " << KeyTypeName(type)
-                                   << ": not offered";
+    return Fail("sig.key_invalid") << "make a key of type " << KeyTypeName(type) << ": not offered";
   bssl::UniquePtr<EC_KEY> ec(EC_KEY_new_by_curve_name(nid));
   if (!ec || !EC_KEY_generate_key(ec.get()) || !EVP_PKEY_set1_EC_KEY(pkey.get(), ec.get()))
     return Fail("core.no_memory") << "make an ECDSA key";
@@ -175,8 +173,7 @@ absl::StatusOr<PrivateKey> PrivateKey::Ecdsa(KeyType curve, std::string_view sca
     ok = point &&
          EC_POINT_mul(EC_KEY_get0_group(ec.get()), point.get(), s.get(), nullptr, nullptr,
                       nullptr) &&
-         EC_KEY_set_public_key(ec.get(), point.get()) &&
-         EVP_PKEY_set1_EC_KEY(pkey.get(), ec.get());
+         EC_KEY_set_public_key(ec.get(), point.get()) && EVP_PKEY_set1_EC_KEY(pkey.get(), ec.get());
   }
   ERR_clear_error();
   if (!ok) return Fail("sig.key_invalid") << "ECDSA secret key: the number is out of range";
@@ -185,8 +182,8 @@ absl::StatusOr<PrivateKey> PrivateKey::Ecdsa(KeyType curve, std::string_view sca
 
 absl::StatusOr<PrivateKey> PrivateKey::Ed25519(std::string_view seed) {
   if (seed.size() != 32)
-    return Fail("sig.key_invalid") << "Ed25519 secret key: " << seed.size()
-                                   << " bytes instead of 32";
+    return Fail("sig.key_invalid")
+           << "Ed25519 secret key: " << seed.size() << " bytes instead of 32";
   bssl::UniquePtr<EVP_PKEY> pkey(
       EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, nullptr, U8(seed), seed.size()));
   if (!pkey) return Fail("core.no_memory") << "Ed25519 key";
@@ -196,8 +193,7 @@ absl::StatusOr<PrivateKey> PrivateKey::Ed25519(std::string_view seed) {
 absl::StatusOr<PrivateKey> PrivateKey::FromPkcs8(std::string_view der) {
   SecretBytes plain;
   std::string seed;
-  if (!Normalise(der, &plain, &seed))
-    return Fail("sig.key_invalid") << "not a PKCS#8 private key";
+  if (!Normalise(der, &plain, &seed)) return Fail("sig.key_invalid") << "not a PKCS#8 private key";
   if (!seed.empty()) {
     auto key = Ed25519(seed);
     WipeString(&seed);
@@ -224,7 +220,7 @@ absl::StatusOr<PrivateKey> PrivateKey::FromPem(std::string_view pem, std::string
   if (!internal::FindPem(pem, "PRIVATE KEY|ENCRYPTED PRIVATE KEY|EC PRIVATE KEY|RSA PRIVATE KEY",
                          &label, &der))
     return Fail("sig.key_invalid") << "no PEM block PRIVATE KEY";
-  absl::StatusOr<PrivateKey> key = absl::Status();
+  absl::StatusOr<PrivateKey> key;
   if (label == "ENCRYPTED PRIVATE KEY") {
     auto plain = internal::OpenPkcs8(der, passphrase);
     key = plain.ok() ? FromPkcs8(plain->view()) : absl::StatusOr<PrivateKey>(plain.status());
@@ -246,8 +242,8 @@ absl::StatusOr<PrivateKey> PrivateKey::FromPem(std::string_view pem, std::string
     }
     ERR_clear_error();
     key = ok ? Take(pkey.get(), label)
-             : absl::StatusOr<PrivateKey>(Fail("sig.key_invalid") << "PEM block " << label
-                                                                  << ": not a key");
+             : absl::StatusOr<PrivateKey>(Fail("sig.key_invalid")
+                                          << "PEM block " << label << ": not a key");
   }
   WipeString(&der);
   return key;
@@ -308,9 +304,9 @@ absl::StatusOr<std::string> PrivateKey::SignRsaPkcs1(DigestAlgorithm hash,
   std::string out(RSA_size(rsa), '\0');
   unsigned size = 0;
   int nid = internal::HashNid(hash);
-  bool ok = nid != NID_undef && digest.size() == base::DigestSize(hash) &&
-            RSA_sign(nid, U8(digest), digest.size(), reinterpret_cast<uint8_t*>(out.data()), &size,
-                     rsa);
+  bool ok =
+      nid != NID_undef && digest.size() == base::DigestSize(hash) &&
+      RSA_sign(nid, U8(digest), digest.size(), reinterpret_cast<uint8_t*>(out.data()), &size, rsa);
   ERR_clear_error();
   if (!ok) return Fail("sig.key_invalid") << "sign with RSA: the key is too small for the hash";
   out.resize(size);
@@ -342,8 +338,8 @@ absl::StatusOr<std::string> PrivateKey::SignEcdsaDer(std::string_view digest) co
   EC_KEY* ec = EVP_PKEY_get0_EC_KEY(pkey.get());
   std::string out(ECDSA_size(ec), '\0');
   unsigned size = 0;
-  bool ok = ECDSA_sign(0, U8(digest), digest.size(), reinterpret_cast<uint8_t*>(out.data()), &size,
-                       ec);
+  bool ok =
+      ECDSA_sign(0, U8(digest), digest.size(), reinterpret_cast<uint8_t*>(out.data()), &size, ec);
   ERR_clear_error();
   if (!ok) return Fail("core.internal") << "sign with ECDSA";
   out.resize(size);

@@ -94,8 +94,8 @@ std::shared_ptr<const PublicKey::Impl> Describe(bssl::UniquePtr<EVP_PKEY> pkey) 
       impl->type = KeyType::kRsa;
       break;
     case EVP_PKEY_EC:
-      impl->type = CurveType(EC_GROUP_get_curve_name(
-          EC_KEY_get0_group(EVP_PKEY_get0_EC_KEY(pkey.get()))));
+      impl->type =
+          CurveType(EC_GROUP_get_curve_name(EC_KEY_get0_group(EVP_PKEY_get0_EC_KEY(pkey.get()))));
       if (impl->type == KeyType::kNone) return nullptr;
       break;
     case EVP_PKEY_ED25519:
@@ -106,8 +106,7 @@ std::shared_ptr<const PublicKey::Impl> Describe(bssl::UniquePtr<EVP_PKEY> pkey) 
       if (impl->bits < 1024 || impl->bits > 3072) return nullptr;
       impl->type = KeyType::kDsa;
       break;
-    default:
-      return nullptr;
+    default: return nullptr;
   }
   impl->pkey = std::move(pkey);
   return impl;
@@ -143,11 +142,10 @@ absl::StatusOr<PublicKey> PublicKey::Ecdsa(KeyType curve, std::string_view point
   bssl::UniquePtr<EVP_PKEY> pkey(EVP_PKEY_new());
   if (!ec || !pkey) return Fail("core.no_memory") << "ECDSA key";
   bssl::UniquePtr<EC_POINT> at(EC_POINT_new(EC_KEY_get0_group(ec.get())));
-  bool ok = at && !point.empty() && point[0] == 4 &&
-            EC_POINT_oct2point(EC_KEY_get0_group(ec.get()), at.get(), U8(point), point.size(),
-                               nullptr) &&
-            EC_KEY_set_public_key(ec.get(), at.get()) &&
-            EVP_PKEY_set1_EC_KEY(pkey.get(), ec.get());
+  bool ok =
+      at && !point.empty() && point[0] == 4 &&
+      EC_POINT_oct2point(EC_KEY_get0_group(ec.get()), at.get(), U8(point), point.size(), nullptr) &&
+      EC_KEY_set_public_key(ec.get(), at.get()) && EVP_PKEY_set1_EC_KEY(pkey.get(), ec.get());
   ERR_clear_error();
   if (!ok)
     return Fail("sig.key_invalid") << "ECDSA key: the point is not on " << KeyTypeName(curve);

@@ -34,7 +34,8 @@ bool IsIdentifier(std::string_view text) {
   bool after_word = false;
   for (char c : text) {
     bool word = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-    if (!word && (!after_word || !absl::StrContains("-._~/", std::string_view(&c, 1)))) return false;
+    if (!word && (!after_word || !absl::StrContains("-._~/", std::string_view(&c, 1))))
+      return false;
     after_word = word;
   }
   return after_word;
@@ -42,8 +43,9 @@ bool IsIdentifier(std::string_view text) {
 
 absl::Status CheckScope(std::string_view prefix, bool root) {
   if (prefix.empty() && !root)
-    return Fail("sig.trust_scope") << "neither a prefix nor root was named: trusting a key for every "
-                                      "name must be said";
+    return Fail("sig.trust_scope")
+           << "neither a prefix nor root was named: trusting a key for every "
+              "name must be said";
   if (!prefix.empty() && root)
     return Fail("sig.trust_scope") << "a prefix and root exclude each other";
   return root ? absl::OkStatus() : CheckPrefix(prefix);
@@ -129,8 +131,8 @@ absl::Status ListDirectory(KeyFiles& files, const std::string& directory, std::s
 
 absl::Status CheckPrefix(std::string_view prefix) {
   if (absl::StrContains(prefix, "://"))
-    return Fail("sig.trust_scope") << "prefix " << openpgp::Printable(prefix)
-                                   << " has a scheme; a name has none";
+    return Fail("sig.trust_scope")
+           << "prefix " << openpgp::Printable(prefix) << " has a scheme; a name has none";
   if (prefix.size() > 1024 || !IsIdentifier(prefix))
     return Fail("sig.trust_scope") << "prefix '" << openpgp::Printable(prefix.substr(0, 200))
                                    << "' is not an App Container identifier";
@@ -171,10 +173,9 @@ absl::Status KeyStore::CheckIssuer(std::string_view image_name, std::string_view
                                    const base::Op& op) {
   COAM_ASSIGN_OR_RETURN(Keyring keys, KeyringFor(image_name, op));
   if (keys.empty()) return Fail("sig.no_keys") << "no key is trusted for " << image_name;
-  COAM_ASSIGN_OR_RETURN(auto verifier,
-                        openpgp::DetachedVerifier::New(signature, keys, openpgp::Policy(),
-                                                       op.clock().RealtimeNs() / 1000000000,
-                                                       &op.limits()));
+  COAM_ASSIGN_OR_RETURN(auto verifier, openpgp::DetachedVerifier::New(
+                                           signature, keys, openpgp::Policy(),
+                                           op.clock().RealtimeNs() / 1000000000, &op.limits()));
   if (verifier->MaybeKnown()) return absl::OkStatus();
   std::vector<std::string> issuers = verifier->Issuers();
   return Fail("sig.untrusted") << image_name << ": signed by key "
@@ -201,8 +202,8 @@ absl::Status KeyStore::Mask(std::string_view prefix, bool root, std::string_view
   if (local_ == nullptr) return Fail("core.state") << "the key store has no local directory";
   std::string name = openpgp::NormalizeFingerprint(fingerprint);
   if (!IsFingerprint(name))
-    return Fail("sig.key_invalid") << "'" << openpgp::Printable(fingerprint)
-                                   << "' is not a fingerprint";
+    return Fail("sig.key_invalid")
+           << "'" << openpgp::Printable(fingerprint) << "' is not a fingerprint";
   return local_->Write(absl::StrCat(DirectoryOf(prefix), "/", name), "");
 }
 
@@ -211,14 +212,13 @@ absl::Status KeyStore::Remove(std::string_view prefix, bool root, std::string_vi
   if (local_ == nullptr) return Fail("core.state") << "the key store has no local directory";
   std::string name = openpgp::NormalizeFingerprint(fingerprint);
   if (!IsFingerprint(name))
-    return Fail("sig.key_invalid") << "'" << openpgp::Printable(fingerprint)
-                                   << "' is not a fingerprint";
+    return Fail("sig.key_invalid")
+           << "'" << openpgp::Printable(fingerprint) << "' is not a fingerprint";
   COAM_ASSIGN_OR_RETURN(std::vector<KeyFiles::Entry> entries, local_->List(DirectoryOf(prefix)));
   for (const KeyFiles::Entry& entry : entries)
     if (!entry.directory && entry.name == name)
       return local_->Remove(absl::StrCat(DirectoryOf(prefix), "/", name));
-  return Fail("sig.key_not_found") << "no key " << name << " for "
-                                   << (root ? "all names" : prefix);
+  return Fail("sig.key_not_found") << "no key " << name << " for " << (root ? "all names" : prefix);
 }
 
 absl::StatusOr<std::vector<KeyStore::Key>> KeyStore::List(const base::Op& op) {

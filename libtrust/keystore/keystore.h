@@ -64,7 +64,7 @@ class KeyStore {
     std::string prefix;       // "" for a root key
     std::string fingerprint;  // 40 digits
     bool local = false;
-    bool masked = false;      // the file is empty: it hides this fingerprint
+    bool masked = false;                // the file is empty: it hides this fingerprint
     std::vector<std::string> user_ids;  // printable, unverified
   };
 

@@ -59,7 +59,8 @@ absl::Status ReadBlock(std::string_view label, std::string_view* text, std::stri
     if (text->empty()) return Bad("the block has no end line");
     std::string_view line = Line(text);
     if (absl::StartsWith(line, kDashes)) {
-      if (line != absl::StrCat("-----END ", label, kDashes)) return Bad("another end line than due");
+      if (line != absl::StrCat("-----END ", label, kDashes))
+        return Bad("another end line than due");
       break;
     }
     if (line.empty()) continue;

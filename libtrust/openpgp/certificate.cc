@@ -29,8 +29,8 @@ namespace {
 // Builder collects the packets of one certificate.
 struct Builder {
   std::shared_ptr<CertificateData> data;
-  bool skipping = false;        // the primary was of an unsupported version
-  bool skipping_part = false;   // a subkey was
+  bool skipping = false;       // the primary was of an unsupported version
+  bool skipping_part = false;  // a subkey was
   std::vector<SignaturePacket>* signatures = nullptr;
 };
 
@@ -54,8 +54,7 @@ absl::StatusOr<std::vector<Certificate>> ReadCertificates(std::string_view bytes
   if (reader.done()) return Fail("sig.key_invalid") << "the key file is empty";
   while (!reader.done()) {
     absl::Status framing = reader.Next(&packet);
-    if (!framing.ok())
-      return Fail("sig.key_invalid") << base::GetError(framing).message;
+    if (!framing.ok()) return Fail("sig.key_invalid") << base::GetError(framing).message;
     std::string_view body = packet.body();
     bool secret = packet.tag == kTagSecretKey || packet.tag == kTagSecretSubkey;
     if (secret && secrets == nullptr)
@@ -87,8 +86,7 @@ absl::StatusOr<std::vector<Certificate>> ReadCertificates(std::string_view bytes
       case kTagPublicSubkey:
       case kTagSecretSubkey: {
         if (b.skipping) break;
-        if (b.data == nullptr)
-          return Fail("sig.key_invalid") << "a subkey without a primary key";
+        if (b.data == nullptr) return Fail("sig.key_invalid") << "a subkey without a primary key";
         b.signatures = nullptr;
         if (b.data->subkeys.size() >= kMaxParts) return TooMany("subkeys", kMaxParts);
         auto key = ParseKeyPacket(body, secret ? &secret_part : nullptr);
@@ -107,8 +105,7 @@ absl::StatusOr<std::vector<Certificate>> ReadCertificates(std::string_view bytes
       case kTagUserId:
       case kTagUserAttribute: {
         if (b.skipping) break;
-        if (b.data == nullptr)
-          return Fail("sig.key_invalid") << "a user id without a primary key";
+        if (b.data == nullptr) return Fail("sig.key_invalid") << "a user id without a primary key";
         if (b.data->user_ids.size() >= kMaxParts) return TooMany("user_ids", kMaxParts);
         b.skipping_part = false;
         b.data->user_ids.emplace_back();
@@ -126,18 +123,18 @@ absl::StatusOr<std::vector<Certificate>> ReadCertificates(std::string_view bytes
         auto signature = ParseSignature(body);
         AppendPacket(kTagSignature, body, &b.data->bytes);
         if (!signature.ok()) break;  // it counts for nothing
-        if (b.signatures->size() >= kMaxSignatures) return TooMany("key_signatures", kMaxSignatures);
+        if (b.signatures->size() >= kMaxSignatures)
+          return TooMany("key_signatures", kMaxSignatures);
         b.signatures->push_back(*std::move(signature));
         break;
       }
       case kTagMarker:
       case kTagTrust:
-      case kTagPadding:
-        break;
+      case kTagPadding: break;
       default:
         if (packet.tag < 40)
-          return Fail("sig.key_invalid") << "the key file holds a packet of type "
-                                         << int{packet.tag};
+          return Fail("sig.key_invalid")
+                 << "the key file holds a packet of type " << int{packet.tag};
     }
   }
   finish();
@@ -199,8 +196,8 @@ absl::StatusOr<Keyring> Keyring::FromBytes(std::string_view bytes, const base::L
       return (Fail("sig.key_invalid") << "the file holds a secret key")
           .Hint("export the public key, and keep the secret one to yourself");
     if (block.kind != ArmorKind::kPublicKey)
-      return Fail("sig.key_invalid") << "found " << ArmorLabel(block.kind)
-                                     << " where a public key was expected";
+      return Fail("sig.key_invalid")
+             << "found " << ArmorLabel(block.kind) << " where a public key was expected";
     COAM_RETURN_IF_ERROR(add(block.bytes));
   }
   return out;
@@ -289,8 +286,11 @@ namespace {
 // Length of the UTF-8 sequence at the start of `text`, or 0; the code point goes to `*cp`.
 size_t Utf8At(std::string_view text, uint32_t* cp) {
   uint8_t c = static_cast<uint8_t>(text[0]);
-  size_t size = c < 0x80 ? 1 : c >= 0xc2 && c < 0xe0 ? 2 : c >= 0xe0 && c < 0xf0 ? 3
-                : c >= 0xf0 && c < 0xf5 ? 4 : 0;
+  size_t size = c < 0x80                ? 1
+                : c >= 0xc2 && c < 0xe0 ? 2
+                : c >= 0xe0 && c < 0xf0 ? 3
+                : c >= 0xf0 && c < 0xf5 ? 4
+                                        : 0;
   if (size == 0 || text.size() < size) return 0;
   *cp = size == 1 ? c : c & (0xff >> (size + 1));
   for (size_t i = 1; i < size; ++i) {

@@ -55,9 +55,8 @@ class Judge {
     for (const SignaturePacket& s : list)
       if (s.type >= low && s.type <= high && s.created && s.ClaimsIssuer(c_.primary))
         order.push_back(&s);
-    std::stable_sort(order.begin(), order.end(), [](const auto* a, const auto* b) {
-      return *a->created > *b->created;
-    });
+    std::stable_sort(order.begin(), order.end(),
+                     [](const auto* a, const auto* b) { return *a->created > *b->created; });
     for (const SignaturePacket* s : order)
       if (Valid(c_.primary, *s, data)) return s;
     return nullptr;
@@ -167,7 +166,8 @@ class Judge {
       if (s.ok() && s->type == 0x19 && Valid(sub.key, *s, data)) back = true;
     }
     if (!back) {
-      out->message = "the subkey has no valid back-signature: it did not agree to be part of the key";
+      out->message =
+          "the subkey has no valid back-signature: it did not agree to be part of the key";
       return;
     }
     Revocations(sub.signatures, 0x28, data, "subkey", out);

@@ -106,15 +106,17 @@ class Inflater {
   }
 
   bool Codes(const Huffman& lengths, const Huffman& distances) {
-    static constexpr uint16_t kBase[29] = {3,  4,  5,  6,  7,  8,  9,  10, 11,  13,  15,  17,  19,  23, 27,
-                                           31, 35, 43, 51, 59, 67, 83, 99, 115, 131, 163, 195, 227, 258};
+    static constexpr uint16_t kBase[29] = {3,  4,  5,  6,   7,   8,   9,   10,  11, 13,
+                                           15, 17, 19, 23,  27,  31,  35,  43,  51, 59,
+                                           67, 83, 99, 115, 131, 163, 195, 227, 258};
     static constexpr uint8_t kExtra[29] = {0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 2, 2, 2,
                                            2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5, 0};
     static constexpr uint16_t kDistance[30] = {
         1,   2,   3,   4,   5,   7,    9,    13,   17,   25,   33,   49,   65,    97,    129,
         193, 257, 385, 513, 769, 1025, 1537, 2049, 3073, 4097, 6145, 8193, 12289, 16385, 24577};
-    static constexpr uint8_t kDistanceExtra[30] = {0, 0, 0, 0, 1, 1, 2, 2,  3,  3,  4,  4,  5,  5,  6,
-                                                   6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 11, 12, 12, 13, 13};
+    static constexpr uint8_t kDistanceExtra[30] = {0, 0, 0,  0,  1,  1,  2,  2,  3,  3,
+                                                   4, 4, 5,  5,  6,  6,  7,  7,  8,  8,
+                                                   9, 9, 10, 10, 11, 11, 12, 12, 13, 13};
     for (;;) {
       int symbol = Decode(lengths);
       if (symbol < 0) return false;
@@ -202,7 +204,9 @@ uint32_t Adler32(std::string_view bytes) {
   return b << 16 | a;
 }
 
-absl::Status Damaged() { return Fail("sig.malformed") << "OpenPGP message: damaged compressed data"; }
+absl::Status Damaged() {
+  return Fail("sig.malformed") << "OpenPGP message: damaged compressed data";
+}
 
 }  // namespace
 
@@ -222,8 +226,7 @@ absl::StatusOr<std::string> Inflate(std::string_view body, int64_t max, const ba
   int64_t bound = max + (1 << 20);
   std::string out;
   switch (algorithm) {
-    case 0:
-      return std::string(body);
+    case 0: return std::string(body);
     case 1:
     case 2: {
       if (algorithm == 2) {
@@ -249,16 +252,15 @@ absl::StatusOr<std::string> Inflate(std::string_view body, int64_t max, const ba
       return out;
     }
     case 3: {
-      COAM_ASSIGN_OR_RETURN(
-          auto reader, base::NewDecompressor(base::Compression::kBzip2,
-                                             std::make_unique<base::MemoryReader>(body),
-                                             {.limits = &op.limits()}));
+      COAM_ASSIGN_OR_RETURN(auto reader,
+                            base::NewDecompressor(base::Compression::kBzip2,
+                                                  std::make_unique<base::MemoryReader>(body),
+                                                  {.limits = &op.limits()}));
       auto bytes = base::ReadAll(*reader, bound, "message_bytes");
       if (!bytes.ok() && !base::HasReason(bytes.status(), "core.limit")) return Damaged();
       return bytes;
     }
-    default:
-      return Fail("sig.unsupported") << "OpenPGP message: compression " << int{algorithm};
+    default: return Fail("sig.unsupported") << "OpenPGP message: compression " << int{algorithm};
   }
 }
 

@@ -89,8 +89,7 @@ absl::Status DocumentJudge::AddSignature(std::string_view body, bool only_text) 
     Settle(&e, SignatureStatus::kWeak,
            absl::StrCat("the signature is over a ", HashName(s.hash), " hash, which is broken"));
   } else if (HashAlgorithm(s.hash) == DigestAlgorithm::kUnknown) {
-    Settle(&e, SignatureStatus::kUnsupported,
-           absl::StrCat(HashName(s.hash), " is not supported"));
+    Settle(&e, SignatureStatus::kUnsupported, absl::StrCat(HashName(s.hash), " is not supported"));
   }
   if (e.settled) return absl::OkStatus();
   DigestAlgorithm algorithm = HashAlgorithm(s.hash);
@@ -152,7 +151,8 @@ void DocumentJudge::JudgeEntry(Entry* e) {
       JudgeTime(judged, e->result.created, policy_, now_, &status, &message);
       if (status == SignatureStatus::kGood && e->result.created > now_ + policy_.clock_skew_s) {
         status = SignatureStatus::kNotYet;
-        message = absl::StrCat("the signature was made in the future, on ", Date(e->result.created));
+        message =
+            absl::StrCat("the signature was made in the future, on ", Date(e->result.created));
       } else if (status == SignatureStatus::kGood && e->result.expires != 0 &&
                  e->result.expires <= now_) {
         status = SignatureStatus::kExpired;

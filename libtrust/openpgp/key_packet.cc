@@ -97,9 +97,7 @@ absl::StatusOr<KeyPacket> ParseKeyPacket(std::string_view body, std::string_view
       absl::StrAppend(&out.description, int(p.size() * 8));
       break;
     }
-    case kElgamal:
-      in.Mpi(), in.Mpi(), in.Mpi();
-      break;
+    case kElgamal: in.Mpi(), in.Mpi(), in.Mpi(); break;
     case kEcdsa:
     case kEcdh:
     case kEddsaLegacy: {
@@ -111,8 +109,7 @@ absl::StatusOr<KeyPacket> ParseKeyPacket(std::string_view body, std::string_view
       if (out.algorithm == kEcdh) in.Take(in.U8());
       if (curve != nullptr) out.description = std::string(curve->name);
       if (!in.ok() || out.algorithm == kEcdh) break;
-      if (out.algorithm == kEddsaLegacy && curve != nullptr &&
-          curve->type == KeyType::kEd25519) {
+      if (out.algorithm == kEddsaLegacy && curve != nullptr && curve->type == KeyType::kEd25519) {
         if (point.size() == 33 && point[0] == 0x40) {
           Take(&out, PublicKey::Ed25519(point.substr(1)));
         } else {
@@ -121,14 +118,12 @@ absl::StatusOr<KeyPacket> ParseKeyPacket(std::string_view body, std::string_view
       } else if (out.algorithm == kEcdsa && curve != nullptr && OrderSize(curve->type) != 0) {
         Take(&out, PublicKey::Ecdsa(curve->type, point));
       } else {
-        out.problem = absl::StrCat("curve ", curve != nullptr ? curve->name : "unknown",
-                                   " is not supported");
+        out.problem =
+            absl::StrCat("curve ", curve != nullptr ? curve->name : "unknown", " is not supported");
       }
       break;
     }
-    case kEd25519Algorithm:
-      Take(&out, PublicKey::Ed25519(in.Take(32)));
-      break;
+    case kEd25519Algorithm: Take(&out, PublicKey::Ed25519(in.Take(32))); break;
     case kX25519: in.Take(32); break;
     case kX448: in.Take(56); break;
     case kEd448:

@@ -74,8 +74,7 @@ absl::Status ReadParts(std::string_view bytes, int depth, int64_t max, const bas
         break;
       }
       case internal::kTagMarker:
-      case internal::kTagPadding:
-        break;
+      case internal::kTagPadding: break;
       default:
         if (packet.tag < 40)
           return Bad(absl::StrCat("a packet of type ", int{packet.tag}, " has no place here"));
@@ -87,8 +86,8 @@ absl::Status ReadParts(std::string_view bytes, int depth, int64_t max, const bas
 absl::Status CheckSize(std::string_view message, int64_t max) {
   // Armor and framing add to the content; twice and a megabyte is ample.
   if (static_cast<int64_t>(message.size()) > 2 * max + (1 << 20))
-    return base::FailLimit("message_bytes", max) << "OpenPGP message of " << message.size()
-                                                 << " bytes";
+    return base::FailLimit("message_bytes", max)
+           << "OpenPGP message of " << message.size() << " bytes";
   return absl::OkStatus();
 }
 
@@ -123,8 +122,7 @@ absl::StatusOr<Message> VerifyInline(std::string_view message, const Keyring& ke
   if (parts.one_pass != 0 && parts.one_pass != static_cast<int>(parts.signatures.size()))
     return Bad("one-pass packets and signatures differ in number");
   internal::DocumentJudge judge(keys, policy, op.clock().RealtimeNs() / 1000000000);
-  for (const std::string& body : parts.signatures)
-    COAM_RETURN_IF_ERROR(judge.AddSignature(body));
+  for (const std::string& body : parts.signatures) COAM_RETURN_IF_ERROR(judge.AddSignature(body));
   judge.Update(parts.content);
   Message out;
   out.verdict = judge.Finish();

@@ -60,8 +60,8 @@ absl::Status PacketReader::Next(Packet* out) {
       case 2: size = in.U32(); break;
       default:
         if (!IsData(out->tag))
-          return Fail("sig.malformed") << "OpenPGP packet " << int{out->tag}
-                                       << " has no definite length";
+          return Fail("sig.malformed")
+                 << "OpenPGP packet " << int{out->tag} << " has no definite length";
         size = in.rest().size();
     }
   } else {

@@ -101,8 +101,15 @@ enum PublicAlgorithm : uint8_t {
 // AlgorithmName is "rsa", "ecdsa", ... or "algorithm 99".
 std::string AlgorithmName(uint8_t algorithm);
 
-enum HashId : uint8_t { kMd5 = 1, kSha1 = 2, kRipemd160 = 3, kSha256 = 8, kSha384 = 9, kSha512 = 10,
-                        kSha224 = 11 };
+enum HashId : uint8_t {
+  kMd5 = 1,
+  kSha1 = 2,
+  kRipemd160 = 3,
+  kSha256 = 8,
+  kSha384 = 9,
+  kSha512 = 10,
+  kSha224 = 11
+};
 std::string HashName(uint8_t id);
 // HashAlgorithm is kUnknown for what cannot be computed here.
 base::DigestAlgorithm HashAlgorithm(uint8_t id);
@@ -148,9 +155,9 @@ struct SignaturePacket {
   std::string salt;      // v6
   std::string material;  // the numbers
   std::optional<int64_t> created;
-  int64_t expires_s = 0;                  // after created; 0 never
-  std::optional<int64_t> key_expires_s;   // after the key's creation
-  std::optional<uint8_t> key_flags;       // first octet
+  int64_t expires_s = 0;                 // after created; 0 never
+  std::optional<int64_t> key_expires_s;  // after the key's creation
+  std::optional<uint8_t> key_flags;      // first octet
   std::optional<uint8_t> revocation_reason;
   bool primary_user_id = false;
   std::vector<std::string> issuer_fingerprints;  // raw

@@ -36,8 +36,8 @@ struct GenerateOptions {
   std::string user_id;               // "Name <mail>", UTF-8, not empty
   KeyType type = KeyType::kEd25519;  // or kRsa, kEcdsaP256/384/521
   int rsa_bits = 3072;
-  int64_t created = 0;      // seconds since 1970
-  int64_t valid_s = 0;      // life of the key; 0: for ever
+  int64_t created = 0;          // seconds since 1970
+  int64_t valid_s = 0;          // life of the key; 0: for ever
   bool signing_subkey = false;  // sign with a subkey; the primary then only certifies
 };
 
@@ -45,7 +45,7 @@ struct SignOptions {
   int64_t time = 0;     // seconds since 1970
   int64_t valid_s = 0;  // life of the signature; 0: for ever
   bool armor = true;
-  bool text = false;    // normalise line ends (type 0x01)
+  bool text = false;                                             // normalise line ends (type 0x01)
   base::DigestAlgorithm hash = base::DigestAlgorithm::kUnknown;  // kUnknown: what fits the key
 };
 
@@ -79,8 +79,10 @@ class SecretKey {
                                            const base::Op& op) const;
   absl::StatusOr<std::string> SignDetached(std::string_view data, const SignOptions& options) const;
   // SignInline gives a one-pass signed message (simple signing's form); not compressed.
-  absl::StatusOr<std::string> SignInline(std::string_view content, const SignOptions& options) const;
-  absl::StatusOr<std::string> SignCleartext(std::string_view text, const SignOptions& options) const;
+  absl::StatusOr<std::string> SignInline(std::string_view content,
+                                         const SignOptions& options) const;
+  absl::StatusOr<std::string> SignCleartext(std::string_view text,
+                                            const SignOptions& options) const;
 
  private:
   struct Impl;

@@ -56,10 +56,8 @@ bool Harmless(uint8_t type) {
     case kSignersUserId:
     case kFeatures:
     case kPreferredAead:
-    case kPreferredCipherSuites:
-      return true;
-    default:
-      return false;
+    case kPreferredCipherSuites: return true;
+    default: return false;
   }
 }
 
@@ -115,12 +113,8 @@ absl::Status ReadArea(std::string_view area, bool hashed, SignaturePacket* out) 
         if (body.size() != 4) return Malformed("a key expiration time of a wrong length");
         out->key_expires_s = value.U32();
         break;
-      case kKeyFlags:
-        out->key_flags = body.empty() ? 0 : static_cast<uint8_t>(body[0]);
-        break;
-      case kPrimaryUserId:
-        out->primary_user_id = !body.empty() && body[0] != 0;
-        break;
+      case kKeyFlags: out->key_flags = body.empty() ? 0 : static_cast<uint8_t>(body[0]); break;
+      case kPrimaryUserId: out->primary_user_id = !body.empty() && body[0] != 0; break;
       case kRevocationReason:
         if (body.empty()) return Malformed("a revocation reason of a wrong length");
         out->revocation_reason = static_cast<uint8_t>(body[0]);
@@ -245,10 +239,8 @@ bool VerifyDigest(const KeyPacket& key, const SignaturePacket& signature, std::s
       raw.replace(64 - s.size(), s.size(), s);
       return key.key.VerifyEd25519(digest, raw);
     }
-    case kEd25519Algorithm:
-      return key.key.VerifyEd25519(digest, signature.material);
-    default:
-      return false;
+    case kEd25519Algorithm: return key.key.VerifyEd25519(digest, signature.material);
+    default: return false;
   }
 }
 

@@ -93,8 +93,8 @@ absl::StatusOr<std::unique_ptr<DetachedVerifier>> DetachedVerifier::New(
   const base::Limits defaults;
   int64_t max = (limits != nullptr ? *limits : defaults).signature_bytes;
   if (static_cast<int64_t>(signature.size()) > max)
-    return base::FailLimit("signature_bytes", max) << "signature of " << signature.size()
-                                                   << " bytes";
+    return base::FailLimit("signature_bytes", max)
+           << "signature of " << signature.size() << " bytes";
   if (signature.empty()) return Fail("sig.unsigned") << "the signature file is empty";
   COAM_ASSIGN_OR_RETURN(std::string bytes, Dearmor(signature, ArmorKind::kSignature));
   std::unique_ptr<Impl> impl(new Impl{internal::DocumentJudge(keys, policy, now_s)});
@@ -107,8 +107,7 @@ absl::StatusOr<std::unique_ptr<DetachedVerifier>> DetachedVerifier::New(
         COAM_RETURN_IF_ERROR(impl->judge.AddSignature(packet.body()));
         break;
       case internal::kTagMarker:
-      case internal::kTagPadding:
-        break;
+      case internal::kTagPadding: break;
       case internal::kTagOnePass:
       case internal::kTagLiteral:
       case internal::kTagCompressed:
@@ -133,9 +132,9 @@ std::vector<std::string> DetachedVerifier::Issuers() const { return impl_->judge
 absl::StatusOr<Verdict> VerifyDetached(std::string_view signature, base::Reader& data,
                                        const Keyring& keys, const Policy& policy,
                                        const base::Op& op) {
-  COAM_ASSIGN_OR_RETURN(
-      auto verifier, DetachedVerifier::New(signature, keys, policy,
-                                           op.clock().RealtimeNs() / 1000000000, &op.limits()));
+  COAM_ASSIGN_OR_RETURN(auto verifier,
+                        DetachedVerifier::New(signature, keys, policy,
+                                              op.clock().RealtimeNs() / 1000000000, &op.limits()));
   std::string block(base::kBlockBytes, '\0');
   for (;;) {
     COAM_RETURN_IF_ERROR(op.Check());

@@ -70,16 +70,16 @@ std::string_view StatusName(SignatureStatus status);
 
 struct SignatureResult {
   SignatureStatus status = SignatureStatus::kMalformed;
-  std::string message;             // why not, one line; "" for kGood
-  std::string fingerprint;         // of the certificate (primary key); "" if not known
-  std::string signer_fingerprint;  // of the key or subkey that signed; "" if not known
-  std::string key_id;              // 16 hex digits as the signature claims; "" if it claims none
+  std::string message;                // why not, one line; "" for kGood
+  std::string fingerprint;            // of the certificate (primary key); "" if not known
+  std::string signer_fingerprint;     // of the key or subkey that signed; "" if not known
+  std::string key_id;                 // 16 hex digits as the signature claims; "" if it claims none
   std::vector<std::string> user_ids;  // printable, only those bound by a valid self-signature
-  int64_t created = 0;             // seconds since 1970; 0 if not known
-  int64_t expires = 0;             // 0: never
-  std::string hash;                // "sha256"
-  std::string algorithm;           // "rsa", "ed25519", "ecdsa", ...
-  bool text = false;               // over text with normalised line ends
+  int64_t created = 0;                // seconds since 1970; 0 if not known
+  int64_t expires = 0;                // 0: never
+  std::string hash;                   // "sha256"
+  std::string algorithm;              // "rsa", "ed25519", "ecdsa", ...
+  bool text = false;                  // over text with normalised line ends
 };
 
 struct Verdict {
