@@ -5,6 +5,7 @@ declarations of everything stable; docs/reference/*.md the pages made from the h
 are renewed by update_symbols.py and held by tests/abi.
 """
 
+import functools
 import os
 import re
 import subprocess
@@ -53,6 +54,7 @@ class Declaration:
         self.kind, self.name, self.text = kind, name, " ".join(text.split())
 
 
+@functools.lru_cache(maxsize=None)
 def declarations(header):
     """What `header` itself declares, in order; not what it includes."""
     own = os.path.join(INCLUDE, "coaming", header)

@@ -83,7 +83,7 @@ def third_party(include):
 
 
 def is_test(path):
-    return bool(re.search(r"(^|/)test_\w+\.(h|cc)$|(_test|_test_util|_fuzz|_bench)\.(cc|c|h)$|/testing/|/testdata/", path))
+    return bool(re.search(r"(^|/)test(ing)?_\w+\.(h|cc)$|(_test|_test_util|_fuzz|_bench)\.(cc|c|h)$|/testing/|/testdata/", path))
 
 
 def includes(text):
