@@ -30,8 +30,12 @@ constexpr Flag kClientFlags[] = {
 
 constexpr Flag kAttachFlags[] = {
     {"id", 0, FlagKind::kValue, "ID", "container id (made from the namespace's path)"},
-    kClientFlags[0], kClientFlags[1], kClientFlags[2],
-    kClientFlags[3], kClientFlags[4], kClientFlags[5],
+    kClientFlags[0],
+    kClientFlags[1],
+    kClientFlags[2],
+    kClientFlags[3],
+    kClientFlags[4],
+    kClientFlags[5],
 };
 
 std::string Absolute(const std::string& path) {
@@ -116,8 +120,10 @@ int Del(Invocation& in) {
   if (int code = job.OpenContainer()) return code;
   Options options = in.MakeOptions("cni.attach");
   if (!options) return 2;
-  return job.Done(coam_cni_del(in.context(), job.client.get(), job.network.get(), job.id.c_str(),
-                               job.netns.c_str(), options.get(), Take(job.error)));
+  const coam_code code =
+      coam_cni_del(in.context(), job.client.get(), job.network.get(), job.id.c_str(),
+                   job.netns.c_str(), options.get(), Take(job.error));
+  return job.Done(code);
 }
 
 int Check(Invocation& in) {
@@ -125,8 +131,10 @@ int Check(Invocation& in) {
   if (int code = job.OpenContainer()) return code;
   Options options = in.MakeOptions("cni.attach");
   if (!options) return 2;
-  return job.Done(coam_cni_check(in.context(), job.client.get(), job.network.get(), job.id.c_str(),
-                                 job.netns.c_str(), options.get(), Take(job.error)));
+  const coam_code code =
+      coam_cni_check(in.context(), job.client.get(), job.network.get(), job.id.c_str(),
+                     job.netns.c_str(), options.get(), Take(job.error));
+  return job.Done(code);
 }
 
 int Status(Invocation& in) {
@@ -134,8 +142,9 @@ int Status(Invocation& in) {
   if (int code = job.Open(true)) return code;
   Options options = in.MakeOptions("cni.run");
   if (!options) return 2;
-  return job.Done(coam_cni_status(in.context(), job.client.get(), job.network.get(),
-                                  options.get(), Take(job.error)));
+  const coam_code code = coam_cni_status(in.context(), job.client.get(), job.network.get(),
+                                         options.get(), Take(job.error));
+  return job.Done(code);
 }
 
 int Gc(Invocation& in) {
@@ -143,8 +152,9 @@ int Gc(Invocation& in) {
   if (int code = job.Open(true)) return code;
   Options options = in.MakeOptions("cni.gc");
   if (!options) return 2;
-  return job.Done(coam_cni_gc(in.context(), job.client.get(), job.network.get(), options.get(),
-                              Take(job.error)));
+  const coam_code code = coam_cni_gc(in.context(), job.client.get(), job.network.get(),
+                                     options.get(), Take(job.error));
+  return job.Done(code);
 }
 
 int Recover(Invocation& in) {
@@ -255,7 +265,8 @@ int Attached(Invocation& in) {
     Result result(coam_cni_attachment_result(one.get()));
     std::string addresses;
     for (size_t i = 0; i < coam_cni_result_ip_count(result.get()); ++i) {
-      addresses += (i > 0 ? "," : "") + std::string(Text(coam_cni_result_ip_address(result.get(), i)));
+      addresses +=
+          (i > 0 ? "," : "") + std::string(Text(coam_cni_result_ip_address(result.get(), i)));
     }
     const std::string id(Text(coam_cni_attachment_container(one.get())));
     const std::string ifname(Text(coam_cni_attachment_interface(one.get())));
@@ -385,6 +396,7 @@ void FromEnvironment(Invocation& in) {
   in.given["conf-dir"] = {Env("NETCONFPATH", "/etc/cni/net.d")};
   in.given["ifname"] = {Env("CNI_IFNAME", "eth0")};
   in.given["quiet"] = {"true"};
+  in.given["exact"] = {"true"};
   // Its plugins see the whole environment; PATH is what they need of it.
   in.given["env"] = {"PATH=" + Env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")};
   if (std::string args = Env("CAP_ARGS", ""); !args.empty()) in.given["capabilities"] = {args};
@@ -418,16 +430,41 @@ constexpr std::string_view kCnitoolExamples =
     "/run/netns/c1";
 
 constexpr Command kCnitoolCommands[] = {
-    {.words = "add", .usage = "NETWORK NETNS", .summary = "Attach a namespace and print the result",
-     .examples = kCnitoolExamples, .min_args = 2, .max_args = -1, .run = CnitoolAdd},
-    {.words = "check", .usage = "NETWORK NETNS", .summary = "Check an attachment",
-     .examples = kCnitoolExamples, .min_args = 2, .max_args = -1, .run = CnitoolCheck},
-    {.words = "del", .usage = "NETWORK NETNS", .summary = "Detach a namespace",
-     .examples = kCnitoolExamples, .min_args = 2, .max_args = -1, .run = CnitoolDel},
-    {.words = "gc", .usage = "NETWORK NETNS", .summary = "Remove every attachment of a network",
-     .examples = kCnitoolExamples, .min_args = 2, .max_args = -1, .run = CnitoolGc},
-    {.words = "status", .usage = "NETWORK NETNS", .summary = "Ask whether a network is ready",
-     .examples = kCnitoolExamples, .min_args = 2, .max_args = -1, .run = CnitoolStatus},
+    {.words = "add",
+     .usage = "NETWORK NETNS",
+     .summary = "Attach a namespace and print the result",
+     .examples = kCnitoolExamples,
+     .min_args = 2,
+     .max_args = -1,
+     .run = CnitoolAdd},
+    {.words = "check",
+     .usage = "NETWORK NETNS",
+     .summary = "Check an attachment",
+     .examples = kCnitoolExamples,
+     .min_args = 2,
+     .max_args = -1,
+     .run = CnitoolCheck},
+    {.words = "del",
+     .usage = "NETWORK NETNS",
+     .summary = "Detach a namespace",
+     .examples = kCnitoolExamples,
+     .min_args = 2,
+     .max_args = -1,
+     .run = CnitoolDel},
+    {.words = "gc",
+     .usage = "NETWORK NETNS",
+     .summary = "Remove every attachment of a network",
+     .examples = kCnitoolExamples,
+     .min_args = 2,
+     .max_args = -1,
+     .run = CnitoolGc},
+    {.words = "status",
+     .usage = "NETWORK NETNS",
+     .summary = "Ask whether a network is ready",
+     .examples = kCnitoolExamples,
+     .min_args = 2,
+     .max_args = -1,
+     .run = CnitoolStatus},
 };
 
 }  // namespace

@@ -91,11 +91,13 @@ absl::Status Client::GcNetworkList(const base::Op& op, const NetworkList& list,
         s.options.exact ? absl::StatusOr<NetworkList>(list) : ListOf(each, op.limits());
     failures.Add(s.DeleteLocked(op, made_with.ok() ? *made_with : list, each.runtime));
   }
+  // The reference client's tool names no list at all when it has none.
+  const std::vector<AttachmentId>* named = s.options.exact && valid.empty() ? nullptr : &valid;
   if (AtLeast(list.cni_version, "1.1.0")) {
     for (size_t i = 0; i < list.plugins.size(); ++i) {
       COAM_RETURN_IF_ERROR(op.Check());
       StdinParts parts{
-          .list = &list, .plugin = &list.plugins[i], .valid = &valid, .exact = s.options.exact};
+          .list = &list, .plugin = &list.plugins[i], .valid = named, .exact = s.options.exact};
       failures.Add(s.Run(op, "GC", i, parts).status());
     }
   }
