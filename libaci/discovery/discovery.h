@@ -13,17 +13,13 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/core/op.h"
+#include "base/http/transport.h"
 #include "libaci/discovery/app_name.h"
-
-namespace coaming::base {
-class Transport;
-}
 
 namespace coaming::aci {
 
@@ -47,12 +43,22 @@ struct Discovered {
   std::vector<Step> steps;          // in order, both walks
 };
 
-struct DiscoveryOptions {
-  bool allow_http = false;  // plain http when https fails, and http URLs in templates
-  uint16_t port = 0;        // instead of 443 (or 80)
-  bool simple = false;      // try simple discovery first
-  std::vector<std::pair<std::string, std::string>> headers;  // sent over https only, first host only
+// HostHeader is sent to one host ("registry.example" or "registry.example:8443") over https only, and
+// to no other after a redirect.
+struct HostHeader {
+  std::string host, name, value;
 };
+
+struct DiscoveryOptions {
+  bool allow_http = false;    // plain http when https fails, and http URLs in templates
+  bool insecure_tls = false;  // any certificate will do
+  uint16_t port = 0;          // instead of 443 (or 80)
+  bool simple = false;        // try simple discovery first
+  std::vector<HostHeader> headers;
+};
+
+// PrepareRequest makes a GET of `url` with what the options allow and the headers of its host.
+base::HttpRequest PrepareRequest(std::string_view url, const DiscoveryOptions& options);
 
 // DiscoverEndpoints finds endpoints; DiscoverKeys finds key URLs. On failure `steps`, if not null,
 // still gets every step. Errors: aci.discovery_failed (no level had a fitting tag), http.*,
@@ -76,8 +82,8 @@ struct MetaTag {
 // knows libxml2). Never fails: what is not HTML has no tags.
 std::vector<MetaTag> ReadMetaTags(std::string_view html, const base::Limits& limits);
 
-// ExpandTemplate puts name, labels (version: "latest" when absent) and ext into a template; "" if a
-// {...} is left over.
+// ExpandTemplate puts name, labels (version: "latest" when absent) and ext into a template, once; ""
+// if it names anything else. Label values are percent-encoded, so that none can change the host.
 std::string ExpandTemplate(std::string_view uri, const AppName& app, std::string_view ext);
 // PrefixCovers is true if `prefix` is `name` or a whole-component beginning of it.
 bool PrefixCovers(std::string_view prefix, std::string_view name);

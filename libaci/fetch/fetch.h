@@ -1,9 +1,10 @@
 // Fetch brings an image and its dependencies into the store: find, download, verify, import.
 //
 // Spec: appc/spec 0.8.11, "Discovery", "Dependency Matching". Order: signature first (it is small),
-// then the image into an unnamed file, resumable; then the signature over the raw bytes; only then
-// is the image unpacked and looked at. The name and each label asked for must be in the manifest.
-// Who is trusted is the caller's Trust; the library has no keys of its own.
+// then the image, resumable; then the signature over the raw bytes; only then is the image unpacked
+// and looked at. (An image named by URL or file says itself what it is called, and which keys count
+// depends on that: only then is its manifest read first, within the limits.) The name and each label
+// asked for must be in the manifest. Who is trusted is the caller's Trust; the library has no keys.
 // Threads: [single] per call; the store is [shared]. Limits: blob_bytes, signature_bytes,
 // dependencies, dependency_depth, and those of reading an image.
 #ifndef COAMING_LIBACI_FETCH_FETCH_H_
@@ -18,13 +19,10 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/core/op.h"
+#include "base/http/transport.h"
+#include "base/stream/stream.h"
 #include "libaci/discovery/discovery.h"
 #include "libaci/store/store.h"
-
-namespace coaming::base {
-class Reader;
-class Transport;
-}  // namespace coaming::base
 
 namespace coaming::aci {
 
@@ -41,8 +39,12 @@ class Trust {
   // keys that count for `image_name`. A refusal is an error: sig.*.
   virtual absl::StatusOr<Verdict> Verify(std::string_view image_name, std::string_view signature,
                                          base::Reader& image, const base::Op& op) = 0;
+  // CheckIssuer looks at the signature alone, before the image is downloaded: a key that does not
+  // count need not be waited for. The default lets everything pass.
+  virtual absl::Status CheckIssuer(std::string_view image_name, std::string_view signature,
+                                   const base::Op& op);
   // HasKeyFor is true if some key counts for the name.
-  virtual bool HasKeyFor(std::string_view image_name) = 0;
+  virtual absl::StatusOr<bool> HasKeyFor(std::string_view image_name, const base::Op& op) = 0;
   // AddDiscovered is offered the key URLs of a name that has no key yet. The default refuses.
   virtual absl::Status AddDiscovered(std::string_view image_name,
                                      const std::vector<std::string>& key_urls,
@@ -53,15 +55,10 @@ enum class PullPolicy { kNever, kNew, kUpdate };  // store only; store first; as
 
 struct FetchOptions {
   PullPolicy pull = PullPolicy::kUpdate;
-  DiscoveryOptions discovery;
+  DiscoveryOptions discovery;  // its headers and permissions hold for downloads too
   bool insecure_no_signature = false;  // images are not verified
   bool with_dependencies = true;
-  std::string signature_file;  // instead of fetching one; "" for none
-  // Headers for one host ("registry.example:443"), sent over https only, never to another host.
-  struct HostHeader {
-    std::string host, name, value;
-  };
-  std::vector<HostHeader> headers;
+  std::string signature_file;  // instead of fetching one; "" for none; not for dependencies
   bool strict = false;
 };
 
@@ -98,6 +95,8 @@ class Fetcher {
 
  private:
   class Run;
+  absl::StatusOr<Fetched> Finish(Run& run, absl::StatusOr<ImageRecord> record, bool from_store,
+                                 const FetchOptions& options);
   ImageStore& store_;
   base::Transport& transport_;
   Trust* trust_;

@@ -100,9 +100,13 @@ struct Unpacker::Rep {
     return at;
   }
 
-  // A refused change of owner is a note: the files then belong to the caller.
+  // A refused change of owner is a note: the files then belong to the caller. (A user namespace
+  // answers EINVAL for an ID that it does not map.)
   absl::Status Owner(const absl::Status& status, std::string_view path) {
-    if (status.ok() || !base::HasReason(status, "core.permission")) return status;
+    if (status.ok() || (!base::HasReason(status, "core.permission") &&
+                        base::GetError(status).sys_errno != EINVAL)) {
+      return status;
+    }
     if (!owner_noted) {
       owner_noted = true;
       op.AddNote("aci.owner_dropped", path, "owners could not be set: files belong to the caller");

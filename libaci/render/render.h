@@ -9,8 +9,6 @@
 #ifndef COAMING_LIBACI_RENDER_RENDER_H_
 #define COAMING_LIBACI_RENDER_RENDER_H_
 
-#include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -58,51 +56,12 @@ struct RenderOptions {
   bool with_dependencies = true;
   bool rootfs_only = false;   // `target` itself becomes the root; else target/{manifest,rootfs}
   bool keep_owner = true;     // false, or not root: files belong to the caller, with a note
-  bool overwrite = false;     // an existing target is emptied first; else it must not exist or be empty
+  bool overwrite = false;     // an existing target is replaced; else it must not exist or be empty
 };
 
 // RenderImage renders into the directory `target`. A failure leaves no partial tree behind.
 absl::Status RenderImage(const ImageStore& store, std::string_view id, const std::string& target,
                          const RenderOptions& options, const base::Op& op);
-
-// TreeStore keeps rendered trees, each made once and shared read-only by the pods that use it:
-// tree/ID/{rootfs,manifest,hash,image,rendered}; `rendered` is written last.
-class TreeStore {
- public:
-  // `root` is made if missing (rkt: DIR/cas/tree). `store` is borrowed.
-  static absl::StatusOr<std::unique_ptr<TreeStore>> Open(const std::string& root,
-                                                         const ImageStore& store);
-  ~TreeStore();
-
-  // The tree ID of an image: "deps-sha512-" and 64 hex digits over the render sequence.
-  absl::StatusOr<std::string> TreeId(std::string_view image_id, const base::Op& op) const;
-
-  struct Tree {
-    std::string id;
-    std::string rootfs;  // absolute path of the root file system
-    base::UniqueFd lock; // keeps the tree from being removed while it lives
-  };
-  // Get returns the tree of an image, rendering it if it is missing or was left half made.
-  absl::StatusOr<Tree> Get(std::string_view image_id, const base::Op& op);
-  // Verify compares the tree with the hash taken when it was made. Errors: aci.tree_damaged.
-  absl::Status Verify(std::string_view tree_id, const base::Op& op) const;
-  // Remove removes one tree. Errors: aci.not_found, aci.in_use.
-  absl::Status Remove(std::string_view tree_id);
-  struct Record {
-    std::string id, image_id;
-    uint64_t bytes = 0;
-    bool complete = false;
-  };
-  absl::StatusOr<std::vector<Record>> List() const;
-  // RemoveUnused removes trees whose ID is not in `used` and that nobody has locked.
-  absl::StatusOr<std::vector<std::string>> RemoveUnused(const std::vector<std::string>& used,
-                                                        bool dry_run, const base::Op& op);
-
- private:
-  struct Rep;
-  explicit TreeStore(std::unique_ptr<Rep> rep);
-  std::unique_ptr<Rep> rep_;
-};
 
 }  // namespace coaming::aci
 

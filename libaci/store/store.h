@@ -1,11 +1,12 @@
 // ImageStore keeps App Container Images on disk by image ID, as uncompressed tars.
 //
 // Layout below the root: blob/sha512/xx/KEY (tar), manifest/sha512/xx/KEY (the image's own bytes),
-// info/KEY (JSON record), lock/KEY, tmp/, remote/ (what was fetched from where). KEY is "sha512-"
-// and 128 hex digits. Nothing appears under its final name before it was hashed, checked and
-// flushed. Any number of processes may use one store: readers hold a shared lock of the image,
-// removal an exclusive one.
-// Threads: [shared]. Errors: core.io, core.permission, aci.not_found, aci.ambiguous,
+// info/KEY (JSON record), lock/KEY (its mtime is the last use), tmp/, remote/ (what was fetched from
+// where), partial/ (downloads that were cut). KEY is "sha512-" and 128 hex digits. Nothing appears
+// under its final name before it was hashed, checked and flushed; info/KEY comes last, and without it
+// there is no image. Any number of processes may use one store: readers hold a shared lock of the
+// image, removal an exclusive one.
+// Threads: [shared]. Errors: core.io, core.permission, core.no_space, aci.not_found, aci.ambiguous,
 // aci.store_corrupt.
 #ifndef COAMING_LIBACI_STORE_STORE_H_
 #define COAMING_LIBACI_STORE_STORE_H_
@@ -21,12 +22,10 @@
 #include "absl/status/statusor.h"
 #include "base/core/op.h"
 #include "base/core/unique_fd.h"
+#include "base/fs/lock.h"
+#include "base/stream/stream.h"
 #include "libaci/image/image.h"
 #include "libaci/schema/manifest.h"
-
-namespace coaming::base {
-class Reader;
-}
 
 namespace coaming::aci {
 
@@ -54,7 +53,11 @@ struct RemoteRecord {
 struct ImportOptions {
   bool latest = false;
   std::string source, signer;
-  std::string want_id;  // if not "", the image must have this ID (aci.id_mismatch)
+  std::string want_id;    // if not "", the image must have this ID (aci.id_mismatch)
+  std::string want_name;  // if not "", its name (aci.name_mismatch)
+  Labels want_labels;     // each must be in the manifest with the same value (aci.name_mismatch)
+  uint64_t want_size = 0;    // if not 0, the size of the tar or of `packed_size` (digest.size_mismatch)
+  uint64_t packed_size = 0;
   bool strict = false;
 };
 
@@ -62,10 +65,19 @@ struct ImportOptions {
 class ImageLock {
  public:
   ImageLock() = default;
-  explicit ImageLock(base::UniqueFd fd) : fd_(std::move(fd)) {}
+  explicit ImageLock(base::FileLock lock) : lock_(std::move(lock)) {}
 
  private:
-  base::UniqueFd fd_;
+  base::FileLock lock_;
+};
+
+// Partial is a download in progress; nobody else writes to it while it is open.
+struct Partial {
+  base::FileLock lock;  // of the file itself
+  std::string etag;     // of the answer its bytes came from; "" = they cannot be continued
+  int64_t size = 0;     // bytes that are there
+
+  int fd() const { return lock.fd(); }
 };
 
 class ImageStore {
@@ -93,8 +105,10 @@ class ImageStore {
   absl::StatusOr<std::string> ManifestJson(std::string_view id) const;
   absl::StatusOr<ImageManifest> Manifest(std::string_view id) const;
 
-  // OpenTar gives the uncompressed tar of an image. The reader that a renderer uses hashes again.
-  absl::StatusOr<std::unique_ptr<base::Reader>> OpenTar(std::string_view id) const;
+  // OpenTar gives the uncompressed tar of an image, locked while the reader lives. It is not hashed
+  // again: renderers and Export do that.
+  absl::StatusOr<std::unique_ptr<base::Reader>> OpenTar(std::string_view id,
+                                                        const base::Op& op) const;
   // Export writes the uncompressed tar to `output`, hashed on the way (aci.store_corrupt).
   absl::Status Export(std::string_view id, const std::string& output, bool overwrite,
                       const base::Op& op) const;
@@ -114,19 +128,18 @@ class ImageStore {
   absl::Status SetRemote(const RemoteRecord& record);
 
   const std::string& root() const;
-  // OpenTmp makes an unnamed, close-on-exec file in the store's file system for a download.
-  absl::StatusOr<base::UniqueFd> OpenTmp() const;
-  // Partial downloads: PartialPath names the file for a URL (kept between tries, see fetch).
-  absl::StatusOr<base::UniqueFd> OpenPartial(std::string_view url) const;
-  absl::Status DropPartial(std::string_view url) const;
+
+  // Partial downloads, by URL. OpenPartial makes or opens one; nullopt if another process is at it.
+  absl::StatusOr<std::optional<Partial>> OpenPartial(std::string_view url);
+  // KeepEtag notes which answer the bytes come from; call it before the first byte.
+  absl::Status KeepEtag(std::string_view url, std::string_view etag);
+  absl::Status DropPartial(std::string_view url);
 
  private:
   struct Rep;
   explicit ImageStore(std::unique_ptr<Rep> rep);
   std::unique_ptr<Rep> rep_;
 };
-
-// TreeStore keeps rendered root file systems; declared in libaci/render/tree_store.h.
 
 }  // namespace coaming::aci
 
