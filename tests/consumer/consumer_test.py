@@ -75,6 +75,12 @@ class Prefix(unittest.TestCase):
         for name in ("shared", "static"):
             self.assertIn("coaming 1.", run(os.path.join(build, name), env={}))
 
+    def test_the_tool_runs_on_the_shared_object_beside_it(self):
+        tool = os.path.join(self.prefix, "bin/coam")
+        self.assertIn(os.path.join(self.prefix, "lib/libcoaming.so.1"), run("ldd", tool).replace(
+            "bin/../", ""))
+        self.assertIn("1.", run(tool, "--version", env={}))
+
     def test_the_prefix_can_be_moved(self):
         moved = os.path.join(self.work, "moved")
         shutil.copytree(self.prefix, moved, symlinks=True)
