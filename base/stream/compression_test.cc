@@ -93,9 +93,43 @@ TEST_CASE("compression: gzip's header holds no time, name or host", "[base][stre
     CHECK(head.substr(0, 8) == std::string("\x1f\x8b\x08\0\0\0\0\0", 8));
     CHECK(head[9] == '\xff');
   }
-  // Name, comment, extra field and header checksum are skipped on reading.
-  const std::string named = Through("cat >n && gzip -Nc n; rm n", "hello");
-  if (named != "?failed") CHECK(*Unpack(named, 3) == "hello");
+  const std::string named =
+      Through("d=$(mktemp -d); cat >$d/name; gzip -Nc $d/name; rm -r $d", "hello");
+  REQUIRE(named != "?failed");
+  for (size_t block : {1, 2, 3, 5, 1000}) CHECK(*Unpack(named, block) == "hello");
+}
+
+TEST_CASE("compression: gzip headers with every field, and wrong ones", "[base][stream]") {
+  const std::string body = Pack(Compression::kGzip, "hello").substr(10);
+  const std::string fixed("\x1f\x8b\x08\x00\x01\x02\x03\x04\x00\x03", 10);
+  auto with = [&](char flags, const std::string& rest) {
+    std::string head = fixed;
+    head[3] = flags;
+    return head + rest;
+  };
+  const std::string extra("\x03\x00xyz", 5), name("n\0", 2), comment("what it is\0", 11);
+  // The last two bytes are the low half of the CRC-32 of all before, by Python's zlib.
+  const std::string all = with(0x1e, extra + name + comment);
+  const std::string crc = Through(
+      "python3 -c 'import "
+      "sys,zlib;sys.stdout.buffer.write((zlib.crc32(sys.stdin.buffer.read())&65535)"
+      ".to_bytes(2,\"little\"))'",
+      all);
+  REQUIRE(crc.size() == 2);
+  for (size_t block : {size_t{1}, size_t{7}, SIZE_MAX}) {
+    CHECK(*Unpack(all + crc + body, block) == "hello");
+    CHECK(*Unpack(all + crc + body + all + crc + body, block) == "hellohello");
+    CHECK(*Unpack(with(0x10, comment) + body, block) == "hello");
+    CHECK(*Unpack(with(0x04, std::string("\0\0", 2)) + body, block) == "hello");
+    CHECK(ReasonOf(Unpack(all + "xx" + body, block).status()) == "stream.corrupt");
+    CHECK(ReasonOf(Unpack(with(0x20, body), block).status()) == "stream.corrupt");
+    std::string method = fixed + body;
+    method[2] = 7;
+    CHECK(ReasonOf(Unpack(method, block).status()) == "stream.corrupt");
+    for (size_t cut = 8; cut < all.size() + 2; ++cut) {
+      CHECK(ReasonOf(Unpack((all + crc).substr(0, cut), block).status()) == "stream.corrupt");
+    }
+  }
 }
 
 TEST_CASE("compression: a cut or damaged stream is refused at every place", "[base][stream]") {

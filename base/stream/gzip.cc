@@ -12,14 +12,75 @@
 namespace coaming::base::internal {
 namespace {
 
+// HeaderParser takes a member's header byte by byte. ISA-L's own forgets what it saw when the header
+// comes in pieces.
+class HeaderParser {
+ public:
+  enum class Result { kMore, kDone, kBad };
+
+  Result Take(unsigned char c) {
+    if (part_ != Part::kCrc) crc_ = crc32(crc_, &c, 1);
+    switch (part_) {
+      case Part::kFixed: {
+        static constexpr unsigned char kStart[] = {0x1f, 0x8b, 8};
+        if (at_ < 3 && c != kStart[at_]) return Result::kBad;
+        if (at_ == 3) flags_ = c;
+        if (++at_ < 10) return Result::kMore;
+        if ((flags_ & 0xe0) != 0) return Result::kBad;  // reserved: the rest cannot be known
+        return After(Part::kFixed);
+      }
+      case Part::kExtraSize:
+        size_ |= static_cast<unsigned>(c) << (8 * at_++);
+        if (at_ < 2) return Result::kMore;
+        return size_ == 0 ? After(Part::kExtra) : Enter(Part::kExtra);
+      case Part::kExtra: return --size_ == 0 ? After(Part::kExtra) : Result::kMore;
+      case Part::kName:
+      case Part::kComment: return c == 0 ? After(part_) : Result::kMore;
+      case Part::kCrc:
+        if (c != ((crc_ >> (8 * at_++)) & 0xff)) return Result::kBad;
+        return at_ < 2 ? Result::kMore : Result::kDone;
+    }
+    return Result::kBad;
+  }
+
+ private:
+  enum class Part { kFixed, kExtraSize, kExtra, kName, kComment, kCrc };
+
+  Result Enter(Part part) {
+    part_ = part;
+    at_ = 0;
+    return Result::kMore;
+  }
+  Result After(Part part) {
+    if (part < Part::kExtraSize && (flags_ & 4) != 0) return Enter(Part::kExtraSize);
+    if (part < Part::kName && (flags_ & 8) != 0) return Enter(Part::kName);
+    if (part < Part::kComment && (flags_ & 16) != 0) return Enter(Part::kComment);
+    if ((flags_ & 2) != 0) return Enter(Part::kCrc);
+    return Result::kDone;
+  }
+
+  Part part_ = Part::kFixed;
+  unsigned at_ = 0, size_ = 0, flags_ = 0;
+  uLong crc_ = 0;
+};
+
 class GzipDecoder final : public Decoder {
  public:
   GzipDecoder() : state_(new inflate_state) {
     isal_inflate_init(state_.get());
-    state_->crc_flag = ISAL_GZIP;
+    state_->crc_flag = ISAL_GZIP_NO_HDR_VER;
   }
 
   absl::StatusOr<Result> Decode(std::span<const char>* in, std::span<char>* out) override {
+    while (in_header_ && !in->empty()) {
+      const HeaderParser::Result result = header_.Take(static_cast<unsigned char>(in->front()));
+      if (result == HeaderParser::Result::kBad) {
+        return Fail("stream.corrupt") << "gzip stream is damaged: its header is wrong";
+      }
+      *in = in->subspan(1);
+      in_header_ = result == HeaderParser::Result::kMore;
+    }
+    if (in_header_) return Result::kMore;
     // ISA-L counts in 32 bits.
     const size_t in_size = std::min<size_t>(in->size(), 1 << 30);
     const size_t out_size = std::min<size_t>(out->size(), 1 << 30);
@@ -33,16 +94,15 @@ class GzipDecoder final : public Decoder {
     if (result == ISAL_INCORRECT_CHECKSUM) {
       return Fail("stream.corrupt") << "gzip stream is damaged: its checksum or length is wrong";
     }
-    if (result == ISAL_UNSUPPORTED_METHOD) {
-      return Fail("stream.corrupt") << "gzip stream is damaged: its header is wrong";
-    }
     if (result < 0) return Fail("stream.corrupt") << "gzip stream is damaged";
     return state_->block_state == ISAL_BLOCK_FINISH ? Result::kMemberEnd : Result::kMore;
   }
 
   absl::Status Restart() override {
     isal_inflate_reset(state_.get());
-    state_->crc_flag = ISAL_GZIP;
+    state_->crc_flag = ISAL_GZIP_NO_HDR_VER;
+    header_ = HeaderParser();
+    in_header_ = true;
     return absl::OkStatus();
   }
 
@@ -51,6 +111,8 @@ class GzipDecoder final : public Decoder {
   }
 
  private:
+  HeaderParser header_;
+  bool in_header_ = true;
   std::unique_ptr<inflate_state> state_;
 };
 
