@@ -219,7 +219,6 @@ class Launch {
     COAM_RETURN_IF_ERROR(
         host_->store.WritePid(c_.dir.get(), c_.record.pid, c_.record.identity));
     if (c_.has_cgroups()) COAM_RETURN_IF_ERROR(c_.cgroups().Attach(c_.record.pid, born_));
-    if (c_.plan->Has(COAM_OP_WAIT_CGROUP)) session_->Order('c');
     adopted_ = true;
     return absl::OkStatus();
   }
@@ -241,10 +240,17 @@ class Launch {
   }
 
   absl::Status Talk(bool wait_start) {
+    bool waits_maps = c_.plan->Has(COAM_OP_WAIT_MAPS);
+    bool waits_cgroup = c_.plan->Has(COAM_OP_WAIT_CGROUP);
     bool waits_host = c_.plan->Has(COAM_OP_WAIT_HOST), went = false;
     for (;;) {
+      // The helper takes its orders in the plan's order.
+      if (adopted_ && !waits_maps && waits_cgroup) {
+        session_->Order('c');
+        waits_cgroup = false;
+      }
       // All that the host has to do is done: in a run the helper need not wait any more.
-      if (!wait_start && adopted_ && !waits_host && !went) {
+      if (!wait_start && adopted_ && !waits_maps && !waits_host && !went) {
         session_->Order('g');
         went = true;
       }
@@ -263,6 +269,7 @@ class Launch {
         case COAM_REPORT_MAPS:
           COAM_RETURN_IF_ERROR(internal::WriteIdMaps(op_, *host_, c_.spec, session_->pid()));
           session_->Order('m');
+          waits_maps = false;
           break;
         case COAM_REPORT_NAMESPACES:
           COAM_RETURN_IF_ERROR(HostHooks());
@@ -310,12 +317,12 @@ absl::StatusOr<std::unique_ptr<ContainerRep>> Build(const base::Op& op, RuntimeR
   for (const std::string& w : p.warnings) op.AddNote("run.spec", o.id, w);
   ContainerRep& c = *p.rep;
   COAM_ASSIGN_OR_RETURN(c.dir, host->store.Reserve(o.id));
+  Cgroups cgroups = c.cgroups();  // before what refers to it
   Undo undo{host, o.id};
   undo.state = true;
   c.record.created_ns = op.clock().RealtimeNs();
   c.record.owner = host->facts.euid == 0 ? "root" : absl::StrCat(host->facts.euid);
   COAM_RETURN_IF_ERROR(host->store.Write(c.dir.get(), c.record, p.config));
-  Cgroups cgroups = c.cgroups();
   if (c.has_cgroups()) {
     std::vector<std::string> warnings;
     const Resources* r = c.spec.linux_.resources ? &*c.spec.linux_.resources : nullptr;

@@ -59,6 +59,12 @@ uint64_t NamespaceTypeOf(int fd) {
   return type < 0 ? 0 : static_cast<uint64_t>(type);
 }
 
+void Reap(int pidfd) {
+  siginfo_t info;
+  while (waitid(P_PIDFD, static_cast<id_t>(pidfd), &info, WEXITED | __WALL) < 0 && errno == EINTR) {
+  }
+}
+
 absl::StatusOr<base::UniqueFd> OpenSlot(const Plan::Slot& slot) {
   if (slot.kind == Plan::Slot::Kind::kNamespace) {
     int fd = OpenAt(AT_FDCWD, slot.path.c_str(), O_RDONLY);
@@ -107,6 +113,7 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Start(const Options& options) 
   COAM_ASSIGN_OR_RETURN(session->sync_, base::HighFd(pair[0]));
   COAM_ASSIGN_OR_RETURN(base::UniqueFd theirs, base::HighFd(pair[1]));
   session->plan_ = options.plan;
+  session->child_due_ = plan.two_stage;
 
   std::vector<base::UniqueFd> opened;
   std::vector<PassFd> map = options.fds;
@@ -206,18 +213,37 @@ absl::StatusOr<Report> ReadReport(const base::Op& op, int sync) {
   }
 }
 
-absl::StatusOr<Report> Session::Next(const base::Op& op) {
+absl::StatusOr<Report> Session::Read(const base::Op& op) {
   COAM_ASSIGN_OR_RETURN(Report report, ReadReport(op, sync_.get()));
   if (!report.end && report.kind == COAM_REPORT_CHILD) {
     // The first process has nothing more to do; it ends by itself, and is ours to reap.
-    siginfo_t info;
-    while (waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED | __WALL) < 0 &&
-           errno == EINTR) {
-    }
+    Reap(pidfd_.get());
     pid_ = report.value;
     pidfd_ = std::move(report.fd);
+    child_due_ = false;
   }
   return report;
+}
+
+absl::StatusOr<Report> Session::Next(const base::Op& op) {
+  if (!child_due_ && !early_.empty()) {
+    Report report = std::move(early_.front());
+    early_.erase(early_.begin());
+    return report;
+  }
+  for (;;) {
+    COAM_ASSIGN_OR_RETURN(Report report, Read(op));
+    // The child runs beside its maker and may speak first. An error may be the maker's own: then
+    // there is no child, and the socket ends next.
+    if (!child_due_ || report.end) {
+      if (report.end && child_due_ && !early_.empty()) {
+        report = std::move(early_.front());
+        early_.clear();
+      }
+      return report;
+    }
+    early_.push_back(std::move(report));
+  }
 }
 
 void Session::Order(char what) {
@@ -228,11 +254,16 @@ void Session::Order(char what) {
 
 void Session::Abort() {
   if (!pidfd_.ok()) return;
-  syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
-  siginfo_t info;
-  while (waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &info, WEXITED | __WALL) < 0 &&
-         errno == EINTR) {
+  if (child_due_) {
+    // The first process may just be making the second, which would be nobody's: both are told to
+    // end, and the first one's word is awaited.
+    shutdown(sync_.get(), SHUT_WR);
+    base::Op patient;
+    for (absl::StatusOr<Report> r = Read(patient); child_due_ && r.ok() && !r->end;)
+      r = Read(patient);
   }
+  syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
+  Reap(pidfd_.get());
   sync_.Reset();
   pidfd_.Reset();
 }

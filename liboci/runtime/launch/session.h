@@ -54,15 +54,19 @@ class Session {
   int sync() const { return sync_.get(); }
   void CloseSync() { sync_.Reset(); }
 
-  // Next waits for a report. COAM_REPORT_CHILD is taken here: pid and pidfd become the child's.
+  // Next waits for a report. With COAM_REPORT_CHILD pid and pidfd become the child's; it comes first
+  // whatever the child itself has said meanwhile.
   absl::StatusOr<Report> Next(const base::Op& op);
   // Order sends one byte; a helper that is gone is noticed at the next report.
   void Order(char what);
-  // Abort kills the process and reaps it.
+  // Abort kills what was spawned and reaps it.
   void Abort();
 
  private:
+  absl::StatusOr<Report> Read(const base::Op& op);
   const Plan* plan_ = nullptr;
+  bool child_due_ = false;  // the process that becomes the program is still to be told of
+  std::vector<Report> early_;
   pid_t pid_ = 0;
   base::UniqueFd pidfd_, sync_;
 };
