@@ -136,6 +136,7 @@ absl::Status Client::State::AddPlugins(const base::Op& op, const NetworkList& li
                                   .subject = subject,
                                   .done = static_cast<int64_t>(i),
                                   .total = static_cast<int64_t>(list.plugins.size()),
+                                  .unit = "plugins",
                                   .text = plugin.type}));
     StdinParts parts{.list = &list,
                      .plugin = &plugin,
@@ -251,7 +252,8 @@ absl::StatusOr<Result> Client::AddNetworkList(const base::Op& op, const NetworkL
   COAM_RETURN_IF_ERROR(op.Emit({.kind = "network",
                                 .phase = "start",
                                 .subject = subject,
-                                .total = static_cast<int64_t>(list.plugins.size())}));
+                                .total = static_cast<int64_t>(list.plugins.size()),
+                                .unit = "plugins"}));
   if (s.options.keep_intents) COAM_RETURN_IF_ERROR(s.cache.WriteIntent(op, attachment));
   size_t ran = 0;
   std::optional<Result> last;
@@ -271,7 +273,8 @@ absl::StatusOr<Result> Client::AddNetworkList(const base::Op& op, const NetworkL
                  .phase = "done",
                  .subject = subject,
                  .done = static_cast<int64_t>(list.plugins.size()),
-                 .total = static_cast<int64_t>(list.plugins.size())});
+                 .total = static_cast<int64_t>(list.plugins.size()),
+                 .unit = "plugins"});
   return *std::move(last);
 }
 
