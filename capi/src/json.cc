@@ -65,8 +65,8 @@ coam_code coam_json_parse(const void* data, size_t size, coam_json** ret_json,
   return COAM_BOUNDARY(ret_error, {
     COAM_RETURN_IF_ERROR(capi::NotNull(ret_json, "ret_json"));
     if (size > 0) COAM_RETURN_IF_ERROR(capi::NotNull(data, "data"));
-    COAM_ASSIGN_OR_RETURN(
-        Value root, coaming::base::json::Parse({static_cast<const char*>(data), size}));
+    COAM_ASSIGN_OR_RETURN(Value root,
+                          coaming::base::json::Parse({static_cast<const char*>(data), size}));
     *ret_json = new coam_json(std::move(root));
     return absl::OkStatus();
   });

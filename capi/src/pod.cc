@@ -111,9 +111,9 @@ coam_code coam_pod_request_add_app(coam_pod_request* request, const char* image,
   });
 }
 
-coam_code coam_pods_prepare(coam_pods* pods, coam_context* context,
-                            const coam_pod_request* request, const coam_options* options,
-                            coam_buf** ret_uuid, coam_error** ret_error) {
+coam_code coam_pods_prepare(coam_pods* pods, coam_context* context, const coam_pod_request* request,
+                            const coam_options* options, coam_buf** ret_uuid,
+                            coam_error** ret_error) {
   return COAM_BOUNDARY(ret_error, {
     COAM_RETURN_IF_ERROR(capi::NotNull(pods, "pods"));
     COAM_RETURN_IF_ERROR(capi::NotNull(request, "request"));
@@ -138,8 +138,8 @@ coam_code coam_pods_prepare_start(coam_pods* pods, coam_context* context,
         *ret_job,
         capi::StartJob(kPrepare, context, options,
                        [pods = pods->pods, request = request->request](
-                           const base::Op& op, const coam_options*)
-                           -> absl::StatusOr<capi::Ref<capi::Object>> {
+                           const base::Op& op,
+                           const coam_options*) -> absl::StatusOr<capi::Ref<capi::Object>> {
                          COAM_ASSIGN_OR_RETURN(std::string uuid, pods->Prepare(op, request));
                          return capi::Ref<capi::Object>::Adopt(new coam_buf(std::move(uuid)));
                        }));
@@ -157,8 +157,7 @@ coam_code coam_pods_prepare_finish(coam_job* job, coam_buf** ret_uuid, coam_erro
 }
 
 coam_code coam_pods_run(coam_pods* pods, coam_context* context, const char* uuid,
-                        const coam_options* options, coam_pod** ret_pod,
-                        coam_error** ret_error) {
+                        const coam_options* options, coam_pod** ret_pod, coam_error** ret_error) {
   return COAM_BOUNDARY(ret_error, {
     COAM_RETURN_IF_ERROR(Check(pods, uuid));
     COAM_RETURN_IF_ERROR(capi::NotNull(ret_pod, "ret_pod"));
@@ -178,9 +177,9 @@ coam_code coam_pods_run_start(coam_pods* pods, coam_context* context, const char
     COAM_ASSIGN_OR_RETURN(
         *ret_job,
         capi::StartJob(kRun, context, options,
-                       [pods = pods->pods, uuid = std::string(uuid)](const base::Op& op,
-                                                                     const coam_options* own)
-                           -> absl::StatusOr<capi::Ref<capi::Object>> {
+                       [pods = pods->pods, uuid = std::string(uuid)](
+                           const base::Op& op,
+                           const coam_options* own) -> absl::StatusOr<capi::Ref<capi::Object>> {
                          COAM_ASSIGN_OR_RETURN(coam_pod * pod, Run(op, *pods, uuid, own));
                          return capi::Ref<capi::Object>::Adopt(pod);
                        }));
@@ -354,8 +353,7 @@ int coam_pod_process_take_console(coam_pod_process* process) {
   return COAM_BOUNDARY_VALUE(-1, { return process->process->TakeConsole().Release(); });
 }
 
-coam_code coam_pod_process_kill(coam_pod_process* process, int32_t signal,
-                                coam_error** ret_error) {
+coam_code coam_pod_process_kill(coam_pod_process* process, int32_t signal, coam_error** ret_error) {
   return COAM_BOUNDARY(ret_error, {
     COAM_RETURN_IF_ERROR(capi::NotNull(process, "process"));
     return process->process->Kill(signal);

@@ -140,9 +140,9 @@ absl::StatusOr<aci::Isolator> ReadSeccomp(const std::string& text) {
     return base::Fail("core.invalid_argument").Hint("write mode=retain|remove[,errno=E],CALL,...")
            << "seccomp '" << text << "'";
   }
-  return aci::MakeSet(mode == "retain" ? aci::IsolatorKind::kSeccompRetain
-                                       : aci::IsolatorKind::kSeccompRemove,
-                      calls, error);
+  return aci::MakeSet(
+      mode == "retain" ? aci::IsolatorKind::kSeccompRetain : aci::IsolatorKind::kSeccompRemove,
+      calls, error);
 }
 
 absl::Status ReadIsolators(const OptionReader& opt, std::vector<aci::Isolator>* to) {

@@ -98,7 +98,8 @@ Options Invocation::MakeOptions(std::string_view family) {
     Fail(error);
     return nullptr;
   }
-  for (size_t i = 0; const coam_option* key = coam_options_key(std::string(family).c_str(), i); ++i) {
+  for (size_t i = 0; const coam_option* key = coam_options_key(std::string(family).c_str(), i);
+       ++i) {
     const std::string name(Text(coam_option_name(key)));
     for (const std::string& value : Values(name)) {
       if (coam_options_set(options.get(), name.c_str(), value.c_str(), Take(error)) != COAM_OK) {

@@ -25,8 +25,8 @@ enum class FlagKind {
 };
 
 struct Flag {
-  std::string_view name;        // "insecure-options"
-  char letter = 0;              // 'q', or 0
+  std::string_view name;  // "insecure-options"
+  char letter = 0;        // 'q', or 0
   FlagKind kind = FlagKind::kSwitch;
   std::string_view value_name;  // "NAME", for help
   std::string_view help;        // one line
@@ -35,17 +35,17 @@ struct Flag {
 class Invocation;
 
 struct Command {
-  std::string_view words;     // "image list": one to three words
-  std::string_view usage;     // "IMAGE [IMAGE...]"
-  std::string_view summary;   // one line, no stop
-  std::string_view family;    // option family whose keys become flags as well, or ""
+  std::string_view words;    // "image list": one to three words
+  std::string_view usage;    // "IMAGE [IMAGE...]"
+  std::string_view summary;  // one line, no stop
+  std::string_view family;   // option family whose keys become flags as well, or ""
   std::span<const Flag> flags;
   std::string_view examples;  // lines, each a command
   int min_args = 0;
-  int max_args = 0;           // -1: any number
-  bool pass_rest = false;     // from the first argument on nothing is a flag (run IMAGE CMD...)
+  int max_args = 0;        // -1: any number
+  bool pass_rest = false;  // from the first argument on nothing is a flag (run IMAGE CMD...)
   int (*run)(Invocation& in) = nullptr;  // returns the exit code
-  bool hidden = false;        // not in help
+  bool hidden = false;                   // not in help
 };
 
 // A name the tool answers to: its own commands, its own global flags.
@@ -106,7 +106,7 @@ class Invocation {
   const Command* command = nullptr;
   std::vector<std::string> args;  // what is not a flag
 
-  bool Has(std::string_view flag) const;               // was given
+  bool Has(std::string_view flag) const;  // was given
   std::string Value(std::string_view flag, std::string_view fallback = "") const;
   const std::vector<std::string>& Values(std::string_view flag) const;  // of a kList, in order
 
@@ -150,10 +150,10 @@ class Table {
   std::vector<std::vector<std::string>> rows_;
 };
 
-void Print(std::string_view text);     // to stdout, as it is
-void PrintLine(std::string_view text); // with a newline
-void Say(std::string_view line);       // to stderr, with a newline
-std::string HumanBytes(int64_t bytes); // "4.2 MiB"
+void Print(std::string_view text);      // to stdout, as it is
+void PrintLine(std::string_view text);  // with a newline
+void Say(std::string_view line);        // to stderr, with a newline
+std::string HumanBytes(int64_t bytes);  // "4.2 MiB"
 std::string JsonQuote(std::string_view text);
 
 // Runs argv as `personality` and returns the exit code.

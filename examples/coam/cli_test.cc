@@ -16,8 +16,12 @@ std::span<const Command> TestCommands() {
   static constexpr Command kCommands[] = {
       {.words = "image", .usage = "", .summary = "Images", .hidden = true},
       {.words = "image list", .summary = "List images", .family = "context", .max_args = -1},
-      {.words = "run", .usage = "IMAGE [CMD...]", .summary = "Run", .flags = kRunFlags,
-       .max_args = -1, .pass_rest = true},
+      {.words = "run",
+       .usage = "IMAGE [CMD...]",
+       .summary = "Run",
+       .flags = kRunFlags,
+       .max_args = -1,
+       .pass_rest = true},
   };
   return kCommands;
 }

@@ -12,8 +12,9 @@ namespace {
 
 int Features(Invocation& in) {
   if (in.json()) {
-    std::string out = "{\"schema\":\"coam.features.v1\",\"version\":" +
-                      JsonQuote(coam_version_string()) + ",\"features\":[";
+    std::string out =
+        "{\"schema\":\"coam.features.v1\",\"version\":" + JsonQuote(coam_version_string()) +
+        ",\"features\":[";
     for (size_t i = 0; const char* feature = coam_feature_at(i); ++i) {
       out += (i > 0 ? "," : "") + JsonQuote(feature);
     }
@@ -39,7 +40,8 @@ int Reasons(Invocation& in) {
   }
   Table table({"REASON", "CODE", "EXIT", "MEANING"});
   for (size_t i = 0; const coam_reason* reason = coam_reason_at(i); ++i) {
-    table.Row({std::string(Text(coam_reason_name(reason))), coam_code_name(coam_reason_code(reason)),
+    table.Row({std::string(Text(coam_reason_name(reason))),
+               coam_code_name(coam_reason_code(reason)),
                std::to_string(coam_reason_exit_code(reason)),
                std::string(Text(coam_reason_meaning(reason)))});
   }

@@ -211,7 +211,8 @@ std::string FlagHelp(const std::vector<KnownFlag>& known) {
     line += line.size() + 2 > kColumn ? "\n" + std::string(kColumn, ' ')
                                       : std::string(kColumn - line.size(), ' ');
     line += flag.help;
-    if (!flag.fallback.empty() && flag.fallback != "false") line += " (default " + flag.fallback + ")";
+    if (!flag.fallback.empty() && flag.fallback != "false")
+      line += " (default " + flag.fallback + ")";
     out += line + "\n";
   }
   return out;
@@ -232,9 +233,9 @@ std::vector<KnownFlag> KnownFlags(const Personality& personality, const Command*
       KnownFlag flag;
       flag.name = Text(coam_option_name(option));
       if (FindName(out, flag.name) != nullptr) continue;
-      flag.kind = type == "bool"                      ? FlagKind::kSwitch
+      flag.kind = type == "bool"                    ? FlagKind::kSwitch
                   : type == "list" || type == "map" ? FlagKind::kList
-                                                      : FlagKind::kValue;
+                                                    : FlagKind::kValue;
       for (const char c : type) flag.value_name += static_cast<char>(c >= 'a' ? c - 32 : c);
       if (type == "list") flag.value_name = "VALUE";
       if (type == "map") flag.value_name = "KEY=VALUE";

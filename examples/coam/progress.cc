@@ -50,7 +50,8 @@ std::string Bar(int64_t done, int64_t total) {
 }
 
 std::string Json(const coam_event* event) {
-  std::string out = "{\"schema\":\"coam.event.v1\",\"kind\":" + JsonQuote(Text(coam_event_kind(event)));
+  std::string out =
+      "{\"schema\":\"coam.event.v1\",\"kind\":" + JsonQuote(Text(coam_event_kind(event)));
   out += ",\"phase\":" + JsonQuote(Text(coam_event_phase(event)));
   out += ",\"subject\":" + JsonQuote(Text(coam_event_subject(event)));
   out += ",\"done\":" + std::to_string(coam_event_done(event));

@@ -57,8 +57,8 @@ std::string Ago(int64_t ns) {
     int64_t size;
     const char* name;
   };
-  for (const Step& step : {Step{7 * 86400, "week"}, {86400, "day"}, {3600, "hour"}, {60, "minute"},
-                           {1, "second"}}) {
+  for (const Step& step :
+       {Step{7 * 86400, "week"}, {86400, "day"}, {3600, "hour"}, {60, "minute"}, {1, "second"}}) {
     const int64_t count = seconds / step.size;
     if (count < 1) continue;
     return std::to_string(count) + " " + step.name + (count > 1 ? "s" : "") + " ago";
@@ -196,8 +196,7 @@ int Enter(Invocation& in) {
     }
   }
   const bool terminal = isatty(STDIN_FILENO) == 1 && isatty(STDOUT_FILENO) == 1;
-  if (terminal &&
-      coam_options_set(options.get(), "terminal", "true", Take(error)) != COAM_OK) {
+  if (terminal && coam_options_set(options.get(), "terminal", "true", Take(error)) != COAM_OK) {
     return in.Fail(error);
   }
   std::unique_ptr<coam_pod_process, Freer<coam_pod_process_free>> process;
@@ -297,19 +296,42 @@ constexpr Flag kStopFlags[] = {
 
 constexpr Command kCommands[] = {
     {.words = "list", .summary = "List pods", .flags = kListFlags, .run = List},
-    {.words = "status", .usage = "UUID", .summary = "Show the state of a pod",
-     .flags = kStatusFlags, .max_args = 1, .run = Status},
-    {.words = "enter", .usage = "[--app=NAME] UUID [CMD [ARGS...]]",
-     .summary = "Run a program in an app of a running pod", .family = "pod.enter", .min_args = 1,
-     .max_args = -1, .pass_rest = true, .run = Enter},
-    {.words = "stop", .usage = "UUID...", .summary = "Stop pods", .flags = kStopFlags,
-     .max_args = -1, .run = Stop},
-    {.words = "rm", .usage = "UUID...", .summary = "Remove pods that have ended",
-     .flags = kUuidFile, .max_args = -1, .run = Remove},
-    {.words = "gc", .summary = "Remove pods that ended some time ago", .family = "pod.gc",
+    {.words = "status",
+     .usage = "UUID",
+     .summary = "Show the state of a pod",
+     .flags = kStatusFlags,
+     .max_args = 1,
+     .run = Status},
+    {.words = "enter",
+     .usage = "[--app=NAME] UUID [CMD [ARGS...]]",
+     .summary = "Run a program in an app of a running pod",
+     .family = "pod.enter",
+     .min_args = 1,
+     .max_args = -1,
+     .pass_rest = true,
+     .run = Enter},
+    {.words = "stop",
+     .usage = "UUID...",
+     .summary = "Stop pods",
+     .flags = kStopFlags,
+     .max_args = -1,
+     .run = Stop},
+    {.words = "rm",
+     .usage = "UUID...",
+     .summary = "Remove pods that have ended",
+     .flags = kUuidFile,
+     .max_args = -1,
+     .run = Remove},
+    {.words = "gc",
+     .summary = "Remove pods that ended some time ago",
+     .family = "pod.gc",
      .run = Gc},
-    {.words = "cat-manifest", .usage = "UUID", .summary = "Print the manifest of a pod",
-     .flags = kUuidFile, .max_args = 1, .run = CatManifest},
+    {.words = "cat-manifest",
+     .usage = "UUID",
+     .summary = "Print the manifest of a pod",
+     .flags = kUuidFile,
+     .max_args = 1,
+     .run = CatManifest},
 };
 
 }  // namespace
@@ -324,8 +346,8 @@ Pods OpenPods(Invocation& in) {
   // An administrator's own networks, then those of the distribution.
   for (const std::string& config :
        {in.Value("local-config", "/etc/rkt"), in.Value("system-config", "/usr/lib/rkt")}) {
-    if (coam_options_set(options.get(), "network-dir", (config + "/net.d").c_str(),
-                         Take(error)) != COAM_OK) {
+    if (coam_options_set(options.get(), "network-dir", (config + "/net.d").c_str(), Take(error)) !=
+        COAM_OK) {
       in.Fail(error);
       return nullptr;
     }

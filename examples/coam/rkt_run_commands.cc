@@ -241,8 +241,8 @@ bool SaveUuid(Invocation& in, const std::string& uuid) {
   const std::string path = in.Value("uuid-file-save");
   if (path.empty()) return true;
   const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  const bool written = fd >= 0 && write(fd, uuid.data(), uuid.size()) ==
-                                      static_cast<ssize_t>(uuid.size());
+  const bool written =
+      fd >= 0 && write(fd, uuid.data(), uuid.size()) == static_cast<ssize_t>(uuid.size());
   if (fd >= 0) close(fd);
   if (!written) Say("rkt: cannot write " + path);
   return written;

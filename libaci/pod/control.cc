@@ -30,9 +30,9 @@ absl::Status Pods::Stop(const base::Op& op, std::string_view prefix, bool force)
   PodState state;
   COAM_ASSIGN_OR_RETURN(const PodDir pod, OpenIn(rep_->root, prefix, &state));
   if (state != PodState::kRunning) return NotRunning(pod, state);
-  COAM_ASSIGN_OR_RETURN(const std::optional<base::FileLock> abandoned,
-                        base::FileLock::TryAcquire(pod.dir(), kSupervisorFile,
-                                                   base::LockMode::kExclusive));
+  COAM_ASSIGN_OR_RETURN(
+      const std::optional<base::FileLock> abandoned,
+      base::FileLock::TryAcquire(pod.dir(), kSupervisorFile, base::LockMode::kExclusive));
   // Nobody is there to see the apps end and to take the pod down: do both.
   if (abandoned.has_value()) return internal::TakeDown(op, rep_->options, pod);
   COAM_ASSIGN_OR_RETURN(const auto runtime, internal::PodRuntime(rep_->options, pod));

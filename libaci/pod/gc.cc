@@ -28,9 +28,9 @@ absl::Status Unless(const absl::Status& status) {
 // A pod whose supervisor and apps are gone, but whose infrastructure process still holds the lock:
 // its host was killed. It counts as ended.
 absl::StatusOr<bool> Abandoned(const PodsOptions& options, const PodDir& pod) {
-  COAM_ASSIGN_OR_RETURN(const std::optional<base::FileLock> lock,
-                        base::FileLock::TryAcquire(pod.dir(), kSupervisorFile,
-                                                   base::LockMode::kExclusive));
+  COAM_ASSIGN_OR_RETURN(
+      const std::optional<base::FileLock> lock,
+      base::FileLock::TryAcquire(pod.dir(), kSupervisorFile, base::LockMode::kExclusive));
   if (!lock.has_value()) return false;
   COAM_ASSIGN_OR_RETURN(const auto runtime, internal::PodRuntime(options, pod));
   COAM_ASSIGN_OR_RETURN(const std::vector<run::ContainerInfo> all, runtime->List());
@@ -43,13 +43,10 @@ absl::Status Mark(const base::Op& op, const base::Dir& root, const PodsOptions& 
                   const GcRequest& request, PodDir* pod) {
   COAM_ASSIGN_OR_RETURN(const PodState state, pod->State());
   switch (state) {
-    case PodState::kExited:
-      return Unless(pod->Move(root, "exited-garbage"));
-    case PodState::kAbortedPrepare:
-      return Unless(pod->Move(root, "garbage"));
+    case PodState::kExited: return Unless(pod->Move(root, "exited-garbage"));
+    case PodState::kAbortedPrepare: return Unless(pod->Move(root, "garbage"));
     case PodState::kEmbryo:
-      return OlderThan(op, *pod, kEmbryoMs) ? Unless(pod->Move(root, "garbage"))
-                                            : absl::OkStatus();
+      return OlderThan(op, *pod, kEmbryoMs) ? Unless(pod->Move(root, "garbage")) : absl::OkStatus();
     case PodState::kPrepared: {
       if (!OlderThan(op, *pod, request.expire_prepared_ms)) return absl::OkStatus();
       COAM_ASSIGN_OR_RETURN(const bool locked, pod->TryLock());
@@ -64,16 +61,15 @@ absl::Status Mark(const base::Op& op, const base::Dir& root, const PodsOptions& 
       COAM_RETURN_IF_ERROR(internal::TakeDown(op, options, *pod));
       return Unless(pod->Move(root, "exited-garbage"));
     }
-    default:
-      return absl::OkStatus();
+    default: return absl::OkStatus();
   }
 }
 
 // True if the pod was removed.
 absl::StatusOr<bool> Sweep(const base::Op& op, const base::Dir& root, const PodsOptions& options,
                            const GcRequest& request, PodDir* pod) {
-  const bool due = pod->place() == "garbage" ||
-                   (pod->place() == "exited-garbage" && OlderThan(op, *pod, request.grace_period_ms));
+  const bool due = pod->place() == "garbage" || (pod->place() == "exited-garbage" &&
+                                                 OlderThan(op, *pod, request.grace_period_ms));
   if (!due) return false;
   COAM_ASSIGN_OR_RETURN(const bool locked, pod->TryLock());
   if (!locked) return false;

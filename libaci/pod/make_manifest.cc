@@ -117,12 +117,14 @@ absl::Status CheckPorts(const PodManifest& pod) {
     if (exposed.pod_port.has_value()) continue;
     int found = 0;
     for (const RuntimeApp& app : pod.apps) {
-      found += static_cast<int>(std::count_if(app.app->ports.begin(), app.app->ports.end(),
-                                              [&](const Port& p) { return p.name == exposed.name; }));
+      found +=
+          static_cast<int>(std::count_if(app.app->ports.begin(), app.app->ports.end(),
+                                         [&](const Port& p) { return p.name == exposed.name; }));
     }
     if (found == 1) continue;
     return base::Fail("core.invalid_argument").Hint("the image's manifest lists its ports")
-           << "port '" << exposed.name << "' is a port of " << (found == 0 ? "no app" : "several apps");
+           << "port '" << exposed.name << "' is a port of "
+           << (found == 0 ? "no app" : "several apps");
   }
   return absl::OkStatus();
 }

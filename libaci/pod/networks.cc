@@ -143,9 +143,8 @@ absl::StatusOr<PlannedNetworks> PlanNetworks(const base::Op& op, const PodsOptio
     out.networks[i].interface = absl::StrCat("eth", i);
   }
   if (!want_forwards || out.networks.empty()) return out;
-  const auto able =
-      std::find_if(out.networks.begin(), out.networks.end(),
-                   [](const NetworkPlan& plan) { return CanForward(plan.list); });
+  const auto able = std::find_if(out.networks.begin(), out.networks.end(),
+                                 [](const NetworkPlan& plan) { return CanForward(plan.list); });
   NetworkPlan& chosen = able != out.networks.end() ? *able : out.networks.back();
   if (able == out.networks.end()) {
     COAM_ASSIGN_OR_RETURN(chosen.list, WithPortmap(chosen.list, op.limits()));
@@ -206,8 +205,7 @@ absl::Status Detach(const base::Op& op, const PodsOptions& options, std::string_
   cni::Client client = MakeClient(options, cache_dir);
   // Interfaces that were begun and not finished first: they have no result in the cache.
   absl::Status first = client.Recover(op).status();
-  COAM_ASSIGN_OR_RETURN(std::vector<cni::CachedAttachment> attached,
-                        client.cache().List(op, uuid));
+  COAM_ASSIGN_OR_RETURN(std::vector<cni::CachedAttachment> attached, client.cache().List(op, uuid));
   std::sort(attached.begin(), attached.end(),
             [](const cni::CachedAttachment& a, const cni::CachedAttachment& b) {
               const std::string &x = a.runtime.ifname, &y = b.runtime.ifname;

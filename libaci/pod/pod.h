@@ -50,11 +50,11 @@ struct PodsOptions {
 struct AppRequest {
   std::string image;  // ID, prefix of one, or name[:version][,label=value...] in the store
   std::string name;   // "": last component of the image's name
-  std::optional<std::string> exec;  // replaces the image's exec as a whole
-  std::vector<std::string> args;    // appended
+  std::optional<std::string> exec;             // replaces the image's exec as a whole
+  std::vector<std::string> args;               // appended
   std::string user, group, working_directory;  // "": the image's
   std::vector<uint32_t> supplementary_gids;
-  Environment environment;          // set over the image's
+  Environment environment;  // set over the image's
   std::vector<Mount> mounts;
   std::vector<Isolator> isolators;  // replace those of the same name
   Annotations annotations;
@@ -84,7 +84,7 @@ absl::StatusOr<PodManifest> MakePodManifest(const base::Op& op, ImageStore& stor
 enum class PodStdio {
   kInherit,  // the caller's own (rkt run --interactive, and the default of one app)
   kNull,
-  kLog,      // appended to POD/logs/APP as it comes
+  kLog,  // appended to POD/logs/APP as it comes
 };
 
 struct RunRequest {
@@ -110,7 +110,7 @@ struct AppInfo {
   std::string state;  // "prepared", "running", "exited"
   std::optional<int> exit_code;
   int64_t created_ns = 0, started_ns = 0, finished_ns = 0;
-  int32_t pid = 0;    // 0 unless running
+  int32_t pid = 0;  // 0 unless running
 };
 
 struct PodInfo {

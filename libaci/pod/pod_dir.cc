@@ -54,7 +54,7 @@ absl::StatusOr<base::UniqueFd> OpenAgain(const base::Dir& dir) {
 
 std::string_view PodStateName(PodState state) {
   constexpr std::string_view kNames[] = {
-      "embryo", "preparing",        "aborted prepare", "prepared", "running",
+      "embryo", "preparing",       "aborted prepare", "prepared", "running",
       "exited", "exited deleting", "exited garbage",  "deleting", "garbage"};
   return kNames[static_cast<size_t>(state)];
 }
@@ -66,8 +66,7 @@ std::string NewUuid() {
   }
   raw[6] = static_cast<unsigned char>((raw[6] & 0x0f) | 0x40);
   raw[8] = static_cast<unsigned char>((raw[8] & 0x3f) | 0x80);
-  const std::string hex =
-      base::HexEncode({reinterpret_cast<const char*>(raw.data()), raw.size()});
+  const std::string hex = base::HexEncode({reinterpret_cast<const char*>(raw.data()), raw.size()});
   return absl::StrCat(hex.substr(0, 8), "-", hex.substr(8, 4), "-", hex.substr(12, 4), "-",
                       hex.substr(16, 4), "-", hex.substr(20));
 }
@@ -98,8 +97,7 @@ absl::StatusOr<PodDir> PodDir::Open(const base::Dir& root, std::string_view uuid
   return base::Fail("pod.not_found") << "pod " << uuid;
 }
 
-absl::StatusOr<std::vector<std::string>> PodDir::List(const base::Dir& root,
-                                                       bool embryos) {
+absl::StatusOr<std::vector<std::string>> PodDir::List(const base::Dir& root, bool embryos) {
   std::vector<std::string> out;
   for (const std::string_view place : kPlaces) {
     if (place == "embryo" && !embryos) continue;
@@ -117,19 +115,21 @@ absl::StatusOr<std::vector<std::string>> PodDir::List(const base::Dir& root,
 
 absl::StatusOr<std::string> PodDir::Resolve(const base::Dir& root, std::string_view prefix) {
   const std::string want = absl::AsciiStrToLower(prefix);
-  const bool shaped = !want.empty() && want.size() <= 36 &&
-                      std::all_of(want.begin(), want.end(), [](char c) {
-                        return absl::ascii_isxdigit(static_cast<unsigned char>(c)) || c == '-';
-                      });
+  const bool shaped =
+      !want.empty() && want.size() <= 36 && std::all_of(want.begin(), want.end(), [](char c) {
+        return absl::ascii_isxdigit(static_cast<unsigned char>(c)) || c == '-';
+      });
   if (!shaped) {
     return base::Fail("core.invalid_argument")
            << "'" << prefix << "' is not the beginning of a pod's UUID";
   }
   COAM_ASSIGN_OR_RETURN(std::vector<std::string> all, List(root));
   std::erase_if(all, [&](const std::string& uuid) { return uuid.compare(0, want.size(), want); });
-  if (all.empty()) return base::Fail("pod.not_found") << "no pod's UUID begins with '" << prefix << "'";
+  if (all.empty())
+    return base::Fail("pod.not_found") << "no pod's UUID begins with '" << prefix << "'";
   if (all.size() > 1) {
-    return base::Fail("pod.ambiguous") << all.size() << " pods' UUIDs begin with '" << prefix << "'";
+    return base::Fail("pod.ambiguous")
+           << all.size() << " pods' UUIDs begin with '" << prefix << "'";
   }
   return all.front();
 }
@@ -155,8 +155,7 @@ absl::StatusOr<bool> PodDir::TryLock() {
 
 absl::Status PodDir::WaitExit(const base::Op& op) const {
   COAM_ASSIGN_OR_RETURN(base::UniqueFd fd, OpenAgain(dir_));
-  return base::FileLock::AcquireFd(op, std::move(fd), dir_.name(),
-                                   base::LockMode::kShared)
+  return base::FileLock::AcquireFd(op, std::move(fd), dir_.name(), base::LockMode::kShared)
       .status();
 }
 

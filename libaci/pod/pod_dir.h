@@ -53,8 +53,7 @@ class PodDir {
   // for again. Errors: pod.not_found.
   static absl::StatusOr<PodDir> Open(const base::Dir& root, std::string_view uuid);
   // List gives the UUIDs of all pods, sorted; embryos only if asked for.
-  static absl::StatusOr<std::vector<std::string>> List(const base::Dir& root,
-                                                       bool embryos = false);
+  static absl::StatusOr<std::vector<std::string>> List(const base::Dir& root, bool embryos = false);
   // Resolve completes a UUID from its beginning, in any letter case. Errors: pod.not_found,
   // pod.ambiguous, core.invalid_argument (not the beginning of a UUID).
   static absl::StatusOr<std::string> Resolve(const base::Dir& root, std::string_view prefix);

@@ -74,8 +74,8 @@ TEST_CASE("pod dir: a lock that a child inherited keeps the pod running", "[liba
 
 TEST_CASE("pod dir: UUIDs are completed, and what is none is refused", "[libaci][pod]") {
   Root root;
-  for (const char* uuid : {"0b0e5a3c-0000-4000-8000-000000000001",
-                           "0b0e5a3d-0000-4000-8000-000000000002"}) {
+  for (const char* uuid :
+       {"0b0e5a3c-0000-4000-8000-000000000001", "0b0e5a3d-0000-4000-8000-000000000002"}) {
     auto pod = PodDir::Create(root.dir, uuid);
     REQUIRE_OK(pod);
     REQUIRE_OK(pod->Move(root.dir, "prepared"));

@@ -46,7 +46,8 @@ std::optional<AppStatus> ReadStatus(const PodDir& pod, std::string_view app) {
   AppStatus status;
   const std::string_view view = *text;
   const size_t blank = view.find(' ');
-  if (blank == std::string_view::npos || !absl::SimpleAtoi(view.substr(0, blank), &status.exit_code) ||
+  if (blank == std::string_view::npos ||
+      !absl::SimpleAtoi(view.substr(0, blank), &status.exit_code) ||
       !absl::SimpleAtoi(view.substr(blank + 1), &status.finished_ns)) {
     return std::nullopt;
   }
@@ -96,7 +97,8 @@ std::string ResolvConf(const std::vector<std::string>& servers,
 
 std::string HostsFile(std::string_view hostname,
                       const std::vector<std::pair<std::string, std::string>>& entries) {
-  std::string out = absl::StrCat("127.0.0.1 localhost ", hostname, "\n::1 localhost ", hostname, "\n");
+  std::string out =
+      absl::StrCat("127.0.0.1 localhost ", hostname, "\n::1 localhost ", hostname, "\n");
   for (const auto& [address, name] : entries) absl::StrAppend(&out, address, " ", name, "\n");
   return out;
 }

@@ -31,8 +31,8 @@ struct Pod::Rep {
   std::shared_ptr<run::Runtime> runtime;
   std::unique_ptr<run::Container> infra;
   std::vector<RunningApp> apps;
-  base::UniqueFd epoll;        // readable when any container's process has ended
-  std::optional<int> result;   // of the pod, once it has ended
+  base::UniqueFd epoll;       // readable when any container's process has ended
+  std::optional<int> result;  // of the pod, once it has ended
 
   explicit Rep(PodDir d) : dir(std::move(d)) {}
   // Supervise watches one container's descriptor.

@@ -21,8 +21,7 @@ absl::StatusOr<std::shared_ptr<Pods>> Pods::Open(const PodsOptions& options) {
   }
   auto rep = std::make_unique<Rep>();
   rep->options = options;
-  COAM_ASSIGN_OR_RETURN(rep->root,
-                        base::Dir::OpenOrMake(absl::StrCat(options.dir, "/pods"), 0750));
+  COAM_ASSIGN_OR_RETURN(rep->root, base::Dir::OpenOrMake(absl::StrCat(options.dir, "/pods"), 0750));
   COAM_ASSIGN_OR_RETURN(rep->store, ImageStore::Open(absl::StrCat(options.dir, "/cas")));
   return std::shared_ptr<Pods>(new Pods(std::move(rep)));
 }
@@ -37,9 +36,10 @@ absl::StatusOr<std::string> Pods::Prepare(const base::Op& op, const PodRequest& 
     COAM_RETURN_IF_ERROR(op.Emit({"prepare", "start", app.name, 0, -1, "", app.image.name}));
     COAM_ASSIGN_OR_RETURN(const ImageLock lock, rep_->store->Lock(app.image.id));
     COAM_RETURN_IF_ERROR(rep_->store->Touch(app.image.id));
-    COAM_RETURN_IF_ERROR(base::Wrap(
-        RenderImage(*rep_->store, app.image.id, absl::StrCat(pod.path(), "/apps/", app.name), {}, op),
-        absl::StrCat("render app ", app.name)));
+    COAM_RETURN_IF_ERROR(
+        base::Wrap(RenderImage(*rep_->store, app.image.id,
+                               absl::StrCat(pod.path(), "/apps/", app.name), {}, op),
+                   absl::StrCat("render app ", app.name)));
     COAM_RETURN_IF_ERROR(op.Emit({"prepare", "done", app.name, 0, -1, "", app.image.name}));
   }
   COAM_RETURN_IF_ERROR(

@@ -56,9 +56,9 @@ absl::Status StartInfra(const base::Op& op, Pod::Rep* pod, Shared* shared, Attac
   create.spec = std::move(spec);
   create.on_namespaces = [&](const run::NamespacesReady& ready) -> absl::Status {
     if (shared->networks.host) return absl::OkStatus();
-    COAM_ASSIGN_OR_RETURN(*attached,
-                          Attach(op, pod->options, shared->networks, pod->dir.uuid(),
-                                 ready.netns_path, internal::NetDir(pod->dir), shared->forwards));
+    COAM_ASSIGN_OR_RETURN(
+        *attached, Attach(op, pod->options, shared->networks, pod->dir.uuid(), ready.netns_path,
+                          internal::NetDir(pod->dir), shared->forwards));
     return absl::OkStatus();
   };
   COAM_ASSIGN_OR_RETURN(pod->infra, pod->runtime->Run(op, create));
@@ -83,11 +83,10 @@ absl::Status WriteFiles(const base::Op& op, const Pod::Rep& pod, const Attached&
   const bool told = !attached.nameservers.empty() || !attached.domain.empty();
   COAM_RETURN_IF_ERROR(pod.dir.dir().MakeDirs("etc", 0755).status());
   if (asked || told) {
-    const std::string text =
-        asked ? internal::ResolvConf(request.dns, request.dns_search, request.dns_options,
-                                     request.dns_domain)
-              : internal::ResolvConf(attached.nameservers, attached.search, attached.dns_options,
-                                     attached.domain);
+    const std::string text = asked ? internal::ResolvConf(request.dns, request.dns_search,
+                                                          request.dns_options, request.dns_domain)
+                                   : internal::ResolvConf(attached.nameservers, attached.search,
+                                                          attached.dns_options, attached.domain);
     COAM_RETURN_IF_ERROR(pod.dir.dir().WriteFile(op, "etc/resolv.conf", text));
     shared->resolv_conf = absl::StrCat(pod.dir.path(), "/etc/resolv.conf");
   }
@@ -142,11 +141,8 @@ void BindFile(const std::string& source, std::string_view target, run::Spec* spe
 run::Stdio Output(const Pod::Rep& pod, const RunRequest& request, const std::string& app) {
   run::Stdio out;
   switch (request.stdio) {
-    case PodStdio::kInherit:
-      break;
-    case PodStdio::kNull:
-      out.kind = run::Stdio::Kind::kNull;
-      break;
+    case PodStdio::kInherit: break;
+    case PodStdio::kNull: out.kind = run::Stdio::Kind::kNull; break;
     case PodStdio::kLog:
       out.kind = run::Stdio::Kind::kFile;
       out.path = absl::StrCat(pod.dir.path(), "/logs/", app);
@@ -207,8 +203,7 @@ absl::Status CreateApp(const base::Op& op, Pod::Rep* pod, const Shared& shared,
   create.spec = std::move(runtime.spec);
   create.out = create.err = Output(*pod, shared.request, app.name);
   // Only a lone app may read what the caller types.
-  const bool reads = shared.manifest.apps.size() == 1 &&
-                     shared.request.stdio == PodStdio::kInherit;
+  const bool reads = shared.manifest.apps.size() == 1 && shared.request.stdio == PodStdio::kInherit;
   create.in.kind = reads ? run::Stdio::Kind::kInherit : run::Stdio::Kind::kNull;
   COAM_ASSIGN_OR_RETURN(std::unique_ptr<run::Container> container,
                         pod->runtime->Create(op, create));
@@ -260,9 +255,8 @@ absl::Status StartPod(const base::Op& op, Pod::Rep* pod, const RunRequest& reque
     shared.effective.emplace_back(app.name, std::move(effective));
   }
   COAM_ASSIGN_OR_RETURN(shared.forwards, PlanPorts(manifest, shared.effective));
-  COAM_ASSIGN_OR_RETURN(
-      shared.networks,
-      PlanNetworks(op, pod->options, request.networks, !shared.forwards.empty()));
+  COAM_ASSIGN_OR_RETURN(shared.networks,
+                        PlanNetworks(op, pod->options, request.networks, !shared.forwards.empty()));
   if (!shared.forwards.empty() && shared.networks.networks.empty()) {
     return base::Fail("pod.network").Hint("run the pod on a network, or without --port")
            << "ports can be forwarded only to a pod with a network of its own";
@@ -274,15 +268,14 @@ absl::Status StartPod(const base::Op& op, Pod::Rep* pod, const RunRequest& reque
   COAM_RETURN_IF_ERROR(StartInfra(op, pod, &shared, &attached));
   COAM_RETURN_IF_ERROR(WriteFiles(op, *pod, attached, &shared));
   for (size_t i = 0; i < manifest.apps.size(); ++i) {
-    COAM_RETURN_IF_ERROR(base::Wrap(
-        CreateApp(op, pod, shared, manifest.apps[i], shared.effective[i].second),
-        absl::StrCat("app ", manifest.apps[i].name)));
-  }
-  COAM_RETURN_IF_ERROR(pod->dir.dir().WriteFile(op, kStartedFile,
-                                                absl::StrCat(op.clock().RealtimeNs())));
-  for (const RunningApp& app : pod->apps) {
     COAM_RETURN_IF_ERROR(
-        base::Wrap(app.container->Start(op), absl::StrCat("app ", app.name)));
+        base::Wrap(CreateApp(op, pod, shared, manifest.apps[i], shared.effective[i].second),
+                   absl::StrCat("app ", manifest.apps[i].name)));
+  }
+  COAM_RETURN_IF_ERROR(
+      pod->dir.dir().WriteFile(op, kStartedFile, absl::StrCat(op.clock().RealtimeNs())));
+  for (const RunningApp& app : pod->apps) {
+    COAM_RETURN_IF_ERROR(base::Wrap(app.container->Start(op), absl::StrCat("app ", app.name)));
   }
   return absl::OkStatus();
 }

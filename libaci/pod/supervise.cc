@@ -142,9 +142,9 @@ absl::StatusOr<std::unique_ptr<Pod>> Pods::Run(const base::Op& op, std::string_v
   auto pod = std::make_unique<Pod::Rep>(std::move(dir));
   pod->pods = shared_from_this();
   pod->options = rep_->options;
-  COAM_ASSIGN_OR_RETURN(pod->supervisor,
-                        base::FileLock::Acquire(op, pod->dir.dir(), kSupervisorFile,
-                                                base::LockMode::kExclusive));
+  COAM_ASSIGN_OR_RETURN(
+      pod->supervisor,
+      base::FileLock::Acquire(op, pod->dir.dir(), kSupervisorFile, base::LockMode::kExclusive));
   const int epoll = epoll_create1(EPOLL_CLOEXEC);
   if (epoll < 0) return base::FailErrno("core.io", errno) << "make an epoll descriptor";
   COAM_ASSIGN_OR_RETURN(pod->epoll, base::HighFd(epoll));

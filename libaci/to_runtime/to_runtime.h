@@ -2,7 +2,8 @@
 //
 // Spec: appc/spec 0.8.11, "App Container Executor"; OCI runtime-spec 1.3. A pure function of its
 // inputs: no file is opened; what must be read from the root file system (users, owners) is asked of
-// an injected RootView. What the executor cannot do is told in notes, or refused when strict.
+// an injected RootView. What the executor cannot do is told in notes (aci.isolator_ignored), or refused
+// when strict. Handlers run as the app's user and behind the same isolators, unlike rkt's.
 // Threads: any.
 #ifndef COAMING_LIBACI_TO_RUNTIME_TO_RUNTIME_H_
 #define COAMING_LIBACI_TO_RUNTIME_TO_RUNTIME_H_
@@ -18,6 +19,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/core/op.h"
+#include "libaci/schema/isolator.h"
 #include "libaci/schema/manifest.h"
 #include "libaci/schema/pod_manifest.h"
 #include "liboci/spec/runtime/types.h"
@@ -47,32 +49,32 @@ absl::StatusOr<Ids> ResolveIds(const App& app, const ImageManifest* image, const
 
 struct BoundVolume {
   Volume volume;
-  std::string source;  // host path that is mounted: the volume's, or the pod's directory of an empty
+  std::string
+      source;  // host path that is mounted: the volume's, or the pod's directory of an empty
 };
 
 struct RuntimeInput {
   const PodManifest* pod = nullptr;
-  const RuntimeApp* app = nullptr;      // one of pod->apps
-  const ImageManifest* image = nullptr; // the app's image
-  std::string rootfs;                   // absolute path of the rendered root
+  const RuntimeApp* app = nullptr;       // one of pod->apps
+  const ImageManifest* image = nullptr;  // the app's image
+  std::string rootfs;                    // absolute path of the rendered root
   const RootView* root = nullptr;
-  std::vector<BoundVolume> volumes;     // sources of all volumes of the pod, and implicit ones
+  std::vector<BoundVolume> volumes;  // sources of all volumes of the pod, and implicit ones
   std::string hostname;
-  std::string metadata_url;             // AC_METADATA_URL; "" if there is no service
-  std::string cgroups_path;             // of this app, below the pod's; "" for none
+  std::string metadata_url;  // AC_METADATA_URL; "" if there is no service
+  std::string cgroups_path;  // of this app, below the pod's; "" for none
   // Namespaces of the pod to join, by type ("network" -> "/proc/123/ns/net"); a type that is
   // missing here is made new; the value "" leaves the host's.
   std::vector<std::pair<std::string, std::string>> namespaces;
-  Environment extra_environment;        // wins over the manifest's
+  Environment extra_environment;  // wins over the manifest's
   bool terminal = false;
-  bool strict = false;                  // an isolator that cannot be enforced is an error
+  bool strict = false;  // an isolator that cannot be enforced is an error
   bool insecure_capabilities = false, insecure_paths = false, insecure_seccomp = false;
 };
 
 struct RuntimeOutput {
   run::Spec spec;
-  // Event handlers as specs of their own (same root, namespaces and isolators; run as the handler
-  // demands), in the manifest's order.
+  // Event handlers as specs of their own: same root, namespaces, user and isolators, other words.
   std::optional<run::Spec> pre_start, post_stop;
   std::vector<std::string> ignored_isolators;  // names
 };
@@ -86,10 +88,10 @@ absl::StatusOr<App> EffectiveApp(const RuntimeApp& app, const ImageManifest& ima
 
 // MountPlan is how the mounts of one app are met.
 struct MountPlan {
-  std::string path;         // in the app's root
-  std::string volume;       // name
+  std::string path;    // in the app's root
+  std::string volume;  // name
   bool read_only = false, recursive = true;
-  bool implicit = false;    // no volume named: an empty one "<app>-<mountpoint>" is made up
+  bool implicit = false;  // no volume named: an empty one "<app>-<mountpoint>" is made up
   Volume definition;
 };
 // PlanMounts matches mount points with volumes: a mount of the app with that path, else a volume of
@@ -98,8 +100,10 @@ struct MountPlan {
 absl::StatusOr<std::vector<MountPlan>> PlanMounts(const PodManifest& pod, const RuntimeApp& app,
                                                   const App& effective);
 
-// PodLimits gives the resources of the pod's own cgroup from the pod-level isolators.
+// PodLimits gives the resources of the pod's own cgroup from the pod-level isolators; PodSysctls the
+// sysctls of its namespaces (network and IPC keys only, others: aci.isolator_unsupported).
 absl::StatusOr<run::Resources> PodLimits(const PodManifest& pod, const base::Op& op);
+absl::StatusOr<run::StringMap> PodSysctls(const PodManifest& pod);
 
 struct PortForward {
   std::string name, protocol, host_ip;
