@@ -13,8 +13,7 @@ namespace coaming::aci {
 absl::StatusOr<AppName> AppName::Parse(std::string_view text) {
   AppName out;
   auto bad = [&](std::string_view why) {
-    return base::Fail("aci.name_invalid")
-           << "image name \"" << text.substr(0, 200) << "\" " << why;
+    return base::Fail("aci.name_invalid") << "image name \"" << text.substr(0, 200) << "\" " << why;
   };
   if (text.empty()) return bad("is empty");
   if (text.size() > 4096) return bad("is too long");

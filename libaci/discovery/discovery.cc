@@ -165,9 +165,9 @@ absl::StatusOr<bool> TrySimple(const AppName& app, base::Transport& transport,
     absl::StatusOr<base::HttpResponse> response = transport.Fetch(op, request, nullptr);
     const bool found = response.ok() && response->status == 200;
     step.http_status = response.ok() ? response->status : 0;
-    step.outcome = found ? "1 endpoint (simple discovery)"
-                         : response.ok() ? absl::StrCat("answer ", response->status)
-                                         : base::GetError(response.status()).message;
+    step.outcome = found           ? "1 endpoint (simple discovery)"
+                   : response.ok() ? absl::StrCat("answer ", response->status)
+                                   : base::GetError(response.status()).message;
     if (!response.ok()) step.error_reason = base::ReasonOf(response.status());
     if (steps != nullptr) steps->push_back(std::move(step));
     COAM_RETURN_IF_ERROR(op.Check());

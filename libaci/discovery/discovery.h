@@ -29,11 +29,11 @@ struct Endpoint {
 
 // Step is one page that was asked for, and what came of it.
 struct Step {
-  std::string prefix;   // the part of the name that was asked
-  std::string url;      // of the page, without query
-  bool keys = false;    // this walk looked for keys
-  int http_status = 0;  // 0 if there was no answer
-  std::string outcome;  // one line: "2 endpoints", "404, going up", ...
+  std::string prefix;        // the part of the name that was asked
+  std::string url;           // of the page, without query
+  bool keys = false;         // this walk looked for keys
+  int http_status = 0;       // 0 if there was no answer
+  std::string outcome;       // one line: "2 endpoints", "404, going up", ...
   std::string error_reason;  // reason of the failure, or ""
 };
 
@@ -71,8 +71,7 @@ absl::StatusOr<std::vector<Endpoint>> DiscoverEndpoints(const AppName& app,
 absl::StatusOr<std::vector<std::string>> DiscoverKeys(const AppName& app,
                                                       base::Transport& transport,
                                                       const DiscoveryOptions& options,
-                                                      const base::Op& op,
-                                                      std::vector<Step>* steps);
+                                                      const base::Op& op, std::vector<Step>* steps);
 
 // MetaTag is one <meta name="ac-..." content="PREFIX URL">.
 struct MetaTag {

@@ -26,8 +26,8 @@ absl::StatusOr<ImageRef> ClassifyImage(std::string_view text) {
   if (absl::StartsWithIgnoreCase(text, "http://") || absl::StartsWithIgnoreCase(text, "https://")) {
     const std::string_view path = text.substr(0, text.find_first_of("?#"));
     if (!absl::EndsWith(path, ".aci")) {
-      return base::Fail("aci.name_invalid") << "URL " << base::UrlForMessage(text)
-                                            << " does not end in .aci";
+      return base::Fail("aci.name_invalid")
+             << "URL " << base::UrlForMessage(text) << " does not end in .aci";
     }
     return ImageRef{ImageRefKind::kUrl, std::string(text)};
   }

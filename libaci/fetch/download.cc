@@ -57,8 +57,8 @@ void ReadCacheControl(const base::HttpResponse& response, Download* out) {
       part = absl::StripAsciiWhitespace(part);
       if (absl::EqualsIgnoreCase(part, "no-store")) out->no_store = true;
       int64_t age = 0;
-      if (absl::StartsWithIgnoreCase(part, "max-age=") &&
-          absl::SimpleAtoi(part.substr(8), &age) && age > 0) {
+      if (absl::StartsWithIgnoreCase(part, "max-age=") && absl::SimpleAtoi(part.substr(8), &age) &&
+          age > 0) {
         out->max_age_s = std::min<int64_t>(age, 10LL * 365 * 24 * 3600);
       }
     }
@@ -115,8 +115,7 @@ absl::StatusOr<Download> DownloadImage(const std::string& url, std::string_view 
 }
 
 absl::StatusOr<std::string> DownloadSignature(const std::string& url, base::Transport& transport,
-                                              const DiscoveryOptions& options,
-                                              const base::Op& op) {
+                                              const DiscoveryOptions& options, const base::Op& op) {
   const base::HttpRequest request = PrepareRequest(url, options);
   COAM_ASSIGN_OR_RETURN(std::unique_ptr<base::HttpStream> stream, transport.Open(op, request));
   const base::HttpResponse& response = stream->response();
@@ -125,13 +124,13 @@ absl::StatusOr<std::string> DownloadSignature(const std::string& url, base::Tran
     return base::Fail("aci.unsigned").Detail("http.status", response.status)
            << "there is no signature at " << base::UrlForMessage(url);
   }
-  COAM_RETURN_IF_ERROR(base::Wrap(base::CheckHttpStatus(request, response),
-                                  "error downloading the signature file"));
+  COAM_RETURN_IF_ERROR(
+      base::Wrap(base::CheckHttpStatus(request, response), "error downloading the signature file"));
   COAM_ASSIGN_OR_RETURN(std::string bytes,
                         base::ReadAll(*stream, op.limits(), &base::Limits::signature_bytes));
   if (bytes.empty()) {
-    return base::Fail("aci.unsigned") << "the signature at " << base::UrlForMessage(url)
-                                      << " is empty";
+    return base::Fail("aci.unsigned")
+           << "the signature at " << base::UrlForMessage(url) << " is empty";
   }
   return bytes;
 }

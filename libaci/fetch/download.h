@@ -17,8 +17,8 @@
 namespace coaming::aci {
 
 struct Download {
-  Partial partial;         // holds the file when it is the store's
-  base::UniqueFd unnamed;  // or an anonymous one, when another process is at the same URL
+  Partial partial;            // holds the file when it is the store's
+  base::UniqueFd unnamed;     // or an anonymous one, when another process is at the same URL
   bool not_modified = false;  // 304: the caller's ETag still holds
   std::string etag;
   int64_t max_age_s = 0;

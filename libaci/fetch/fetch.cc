@@ -70,12 +70,12 @@ class Fetcher::Run {
   absl::StatusOr<ImageRecord> ByName(const AppName& app, const Want& want, bool* from_store) {
     *from_store = true;
     if (options_.pull != PullPolicy::kUpdate) {
-      absl::StatusOr<std::string> id = want.id.empty()
-                                           ? store_.ResolveName(app.name, app.labels)
-                                           : store_.ResolveId(want.id);
+      absl::StatusOr<std::string> id =
+          want.id.empty() ? store_.ResolveName(app.name, app.labels) : store_.ResolveId(want.id);
       if (id.ok() && Acceptable(*id)) {
-        COAM_RETURN_IF_ERROR(Say("store", app.ToString(), absl::StrCat(
-            "image: using image from local store for image name ", app.ToString())));
+        COAM_RETURN_IF_ERROR(Say(
+            "store", app.ToString(),
+            absl::StrCat("image: using image from local store for image name ", app.ToString())));
         return Stored(*id);
       }
       if (options_.pull == PullPolicy::kNever) {
@@ -88,9 +88,8 @@ class Fetcher::Run {
     AppName full = app;
     full.FillHostLabels();
     COAM_RETURN_IF_ERROR(EnsureKey(full));
-    COAM_ASSIGN_OR_RETURN(
-        std::vector<Endpoint> endpoints,
-        DiscoverEndpoints(full, transport_, options_.discovery, op_, &steps));
+    COAM_ASSIGN_OR_RETURN(std::vector<Endpoint> endpoints,
+                          DiscoverEndpoints(full, transport_, options_.discovery, op_, &steps));
     const auto usable = std::find_if(endpoints.begin(), endpoints.end(),
                                      [](const Endpoint& e) { return IsHttp(e.aci); });
     if (usable == endpoints.end()) {
@@ -125,27 +124,26 @@ class Fetcher::Run {
         COAM_RETURN_IF_ERROR(trust_->CheckIssuer(want.name, signature, op_));
       }
     }
-    COAM_RETURN_IF_ERROR(Say("fetch", base::UrlForMessage(url), absl::StrCat(
-        "image: fetching image from ", base::UrlForMessage(url))));
-    COAM_ASSIGN_OR_RETURN(Download download,
-                          DownloadImage(url, etag, MaxBytes(want), transport_,
-                                        options_.discovery, store_, op_));
+    COAM_RETURN_IF_ERROR(
+        Say("fetch", base::UrlForMessage(url),
+            absl::StrCat("image: fetching image from ", base::UrlForMessage(url))));
+    COAM_ASSIGN_OR_RETURN(Download download, DownloadImage(url, etag, MaxBytes(want), transport_,
+                                                           options_.discovery, store_, op_));
     if (download.not_modified) {
       *from_store = true;
       return Stored(store_.FindRemote(url)->image_id);
     }
     *from_store = false;
     if (deferred) {
-      COAM_ASSIGN_OR_RETURN(signature, DownloadSignature(asc_url, transport_,
-                                                         options_.discovery, op_));
+      COAM_ASSIGN_OR_RETURN(signature,
+                            DownloadSignature(asc_url, transport_, options_.discovery, op_));
       if (signature.empty()) {
-        return base::Fail("aci.unsigned") << "the server has no signature at "
-                                          << base::UrlForMessage(asc_url) << " yet";
+        return base::Fail("aci.unsigned")
+               << "the server has no signature at " << base::UrlForMessage(asc_url) << " yet";
       }
     }
-    absl::StatusOr<ImageRecord> record =
-        Accept(download.fd(), base::UrlForMessage(url), signature, want,
-               static_cast<uint64_t>(download.bytes));
+    absl::StatusOr<ImageRecord> record = Accept(download.fd(), base::UrlForMessage(url), signature,
+                                                want, static_cast<uint64_t>(download.bytes));
     // Whole and accepted, or whole and refused: neither is worth going on with.
     if (record.ok() || !Interrupted(record.status())) {
       COAM_RETURN_IF_ERROR(store_.DropPartial(url));
@@ -171,8 +169,8 @@ class Fetcher::Run {
     if (Verifying()) {
       const std::string beside =
           options_.signature_file.empty() ? absl::StrCat(path, ".asc") : options_.signature_file;
-      absl::StatusOr<std::string> bytes = base::ReadHostFile(
-          op_, beside, op_.limits().signature_bytes, "signature_bytes");
+      absl::StatusOr<std::string> bytes =
+          base::ReadHostFile(op_, beside, op_.limits().signature_bytes, "signature_bytes");
       if (!bytes.ok()) {
         if (!base::HasReason(bytes.status(), "core.not_found")) return bytes.status();
         return base::Fail("aci.unsigned").Cause(bytes.status())
@@ -228,9 +226,8 @@ class Fetcher::Run {
       }
       const std::string dependency_id = it->second;
       if (std::find(stack.begin(), stack.end(), dependency_id) != stack.end()) {
-        return base::Fail("aci.dependency_cycle")
-               << "image " << manifest.name << " depends on " << app.ToString()
-               << ", which depends on it";
+        return base::Fail("aci.dependency_cycle") << "image " << manifest.name << " depends on "
+                                                  << app.ToString() << ", which depends on it";
       }
       if (std::find(done.begin(), done.end(), dependency_id) != done.end()) continue;
       COAM_RETURN_IF_ERROR(Dependencies(dependency_id, stack, done));
@@ -338,8 +335,9 @@ class Fetcher::Run {
       base::FdReader raw(op_, fd, source);
       COAM_ASSIGN_OR_RETURN(Trust::Verdict verdict, trust_->Verify(name, signature, raw, op_));
       import.signer = verdict.signer;
-      COAM_RETURN_IF_ERROR(Say("verify", name, absl::StrCat(
-          "image: signature verified: ", verdict.who.empty() ? verdict.signer : verdict.who)));
+      COAM_RETURN_IF_ERROR(Say("verify", name,
+                               absl::StrCat("image: signature verified: ",
+                                            verdict.who.empty() ? verdict.signer : verdict.who)));
     }
     COAM_RETURN_IF_ERROR(Rewind(fd, source));
     base::FdReader in(op_, fd, source);
@@ -420,12 +418,9 @@ absl::StatusOr<Fetched> Fetcher::Fetch(std::string_view image, const FetchOption
       COAM_ASSIGN_OR_RETURN(AppName app, AppName::Parse(ref.text));
       return FetchName(app, options, op);
     }
-    case ImageRefKind::kUrl:
-      return FetchUrl(ref.text, options, op);
-    case ImageRefKind::kFile:
-      return FetchFile(ref.text, options, op);
-    case ImageRefKind::kDocker:
-      break;
+    case ImageRefKind::kUrl: return FetchUrl(ref.text, options, op);
+    case ImageRefKind::kFile: return FetchFile(ref.text, options, op);
+    case ImageRefKind::kDocker: break;
   }
   return base::Fail("core.unsupported")
              .Hint("convert it first: coam aci convert docker://NAME, or pull it with coam pull")

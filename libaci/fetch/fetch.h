@@ -47,15 +47,14 @@ class Trust {
   virtual absl::StatusOr<bool> HasKeyFor(std::string_view image_name, const base::Op& op) = 0;
   // AddDiscovered is offered the key URLs of a name that has no key yet. The default refuses.
   virtual absl::Status AddDiscovered(std::string_view image_name,
-                                     const std::vector<std::string>& key_urls,
-                                     const base::Op& op);
+                                     const std::vector<std::string>& key_urls, const base::Op& op);
 };
 
 enum class PullPolicy { kNever, kNew, kUpdate };  // store only; store first; ask the network
 
 struct FetchOptions {
   PullPolicy pull = PullPolicy::kUpdate;
-  DiscoveryOptions discovery;  // its headers and permissions hold for downloads too
+  DiscoveryOptions discovery;          // its headers and permissions hold for downloads too
   bool insecure_no_signature = false;  // images are not verified
   bool with_dependencies = true;
   std::string signature_file;  // instead of fetching one; "" for none; not for dependencies
@@ -64,9 +63,9 @@ struct FetchOptions {
 
 struct Fetched {
   ImageRecord record;
-  bool from_store = false;         // nothing was downloaded
+  bool from_store = false;                // nothing was downloaded
   std::vector<std::string> dependencies;  // IDs, all levels, each once, in render order
-  std::vector<Step> steps;         // of discovery
+  std::vector<Step> steps;                // of discovery
 };
 
 enum class ImageRefKind { kId, kName, kUrl, kFile, kDocker };

@@ -48,9 +48,7 @@ class TreeWriter {
     }
     COAM_ASSIGN_OR_RETURN(out.xattrs, e.dir->ListXattrs(e.leaf, op_.limits().xattr_bytes));
     switch (e.stat.st_mode & S_IFMT) {
-      case S_IFDIR:
-        out.type = base::TarType::kDirectory;
-        break;
+      case S_IFDIR: out.type = base::TarType::kDirectory; break;
       case S_IFLNK: {
         out.type = base::TarType::kSymlink;
         COAM_ASSIGN_OR_RETURN(out.link, e.dir->ReadLink(e.leaf));
@@ -58,16 +56,13 @@ class TreeWriter {
       }
       case S_IFCHR:
       case S_IFBLK:
-        out.type = S_ISCHR(e.stat.st_mode) ? base::TarType::kCharDevice
-                                           : base::TarType::kBlockDevice;
+        out.type =
+            S_ISCHR(e.stat.st_mode) ? base::TarType::kCharDevice : base::TarType::kBlockDevice;
         out.dev_major = major(e.stat.st_rdev);
         out.dev_minor = minor(e.stat.st_rdev);
         break;
-      case S_IFIFO:
-        out.type = base::TarType::kFifo;
-        break;
-      case S_IFREG:
-        return File(e, std::move(out));
+      case S_IFIFO: out.type = base::TarType::kFifo; break;
+      case S_IFREG: return File(e, std::move(out));
       default:
         op_.AddNote("aci.socket_skipped", e.path, "a socket is left out");
         return absl::OkStatus();
@@ -96,7 +91,8 @@ class TreeWriter {
       const size_t want = static_cast<size_t>(std::min<int64_t>(left, block_.size()));
       COAM_ASSIGN_OR_RETURN(size_t n, in.Read(std::span<char>(block_.data(), want)));
       if (n == 0) {
-        return base::Fail("core.aborted") << "file " << e.path << " became shorter while it was read";
+        return base::Fail("core.aborted")
+               << "file " << e.path << " became shorter while it was read";
       }
       COAM_RETURN_IF_ERROR(tar_.Write(std::string_view(block_.data(), n)));
       left -= static_cast<int64_t>(n);

@@ -35,7 +35,8 @@ TEST_CASE("build: entries in order, hard links kept, manifest last, the same ID 
   std::string listing;
   REQUIRE(Shell("tar -tzf " + (t / "one.aci"), &listing) == 0);
   CHECK(listing ==
-        "rootfs/\nrootfs/a/\nrootfs/a/file\nrootfs/b\nrootfs/c\nrootfs/fifo\nrootfs/link\nmanifest\n");
+        "rootfs/\nrootfs/a/\nrootfs/a/file\nrootfs/b\nrootfs/c\nrootfs/fifo\nrootfs/"
+        "link\nmanifest\n");
   REQUIRE(Shell("tar -tvzf " + (t / "one.aci") + " | grep -c 'link to rootfs/b'", &listing) == 0);
   CHECK(REQUIRE_VALUE(ValidateFile(t / "one.aci", WantKind::kGuess, true, op)) == FileKind::kImage);
   REQUIRE_REASON(BuildImage(t / "l", t / "one.aci", {}, op), "core.exists");

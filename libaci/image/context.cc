@@ -81,16 +81,15 @@ struct BuildContext::Rep {
 
   absl::Status Save(const ImageManifest& next) {
     COAM_RETURN_IF_ERROR(Validate(next));
-    COAM_RETURN_IF_ERROR(work.WriteFile(base::Op(), absl::StrCat(kLayout, "/manifest"),
-                                        next.ToJson()));
+    COAM_RETURN_IF_ERROR(
+        work.WriteFile(base::Op(), absl::StrCat(kLayout, "/manifest"), next.ToJson()));
     manifest = next;
     return absl::OkStatus();
   }
   // The root file system as a root of its own: links in it lead no further than "/".
   absl::StatusOr<base::Dir> Rootfs(base::Containment containment) const {
-    COAM_ASSIGN_OR_RETURN(
-        base::UniqueFd fd,
-        work.OpenFile(absl::StrCat(kLayout, "/rootfs"), O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
+    COAM_ASSIGN_OR_RETURN(base::UniqueFd fd, work.OpenFile(absl::StrCat(kLayout, "/rootfs"),
+                                                           O_RDONLY | O_DIRECTORY | O_NOFOLLOW));
     return base::Dir::FromFd(std::move(fd), work.PathOf(absl::StrCat(kLayout, "/rootfs")),
                              containment);
   }
@@ -126,10 +125,9 @@ struct BuildContext::Rep {
       const std::string link = bare && entry->type == base::TarType::kHardlink
                                    ? absl::StrCat("rootfs/", entry->link)
                                    : entry->link;
-      COAM_ASSIGN_OR_RETURN(
-          LayoutChecker::Entry place,
-          checker.Add(entry->type, name, link,
-                      entry->type == base::TarType::kFile ? entry->size : 0));
+      COAM_ASSIGN_OR_RETURN(LayoutChecker::Entry place,
+                            checker.Add(entry->type, name, link,
+                                        entry->type == base::TarType::kFile ? entry->size : 0));
       if (place.where != LayoutChecker::Where::kRootfs) continue;
       COAM_RETURN_IF_ERROR(unpacker.Put(*entry, place.path, place.target, stream->tar()));
     }
@@ -142,9 +140,7 @@ struct BuildContext::Rep {
 BuildContext::BuildContext(std::unique_ptr<Rep> rep) : rep_(std::move(rep)) {}
 BuildContext::~BuildContext() = default;
 const ImageManifest& BuildContext::manifest() const { return rep_->manifest; }
-std::string BuildContext::manifest_json(bool pretty) const {
-  return rep_->manifest.ToJson(pretty);
-}
+std::string BuildContext::manifest_json(bool pretty) const { return rep_->manifest.ToJson(pretty); }
 
 absl::StatusOr<std::unique_ptr<BuildContext>> BuildContext::Begin(const std::string& work_path,
                                                                   const std::string& start,
@@ -264,8 +260,6 @@ absl::StatusOr<ImageInfo> BuildContext::Write(const std::string& output,
   return BuildImage(absl::StrCat(rep_->work_path, "/", kLayout), output, options, op);
 }
 
-absl::Status BuildContext::End() {
-  return rep_->work.RemoveAll(base::Op(), kContext);
-}
+absl::Status BuildContext::End() { return rep_->work.RemoveAll(base::Op(), kContext); }
 
 }  // namespace coaming::aci

@@ -55,7 +55,8 @@ absl::StatusOr<std::unique_ptr<ImageStream>> ImageStream::Open(base::Reader& in,
   COAM_ASSIGN_OR_RETURN(size_t got, base::ReadFull(*plain, first));
   first.resize(got);
   if (got < 512 || std::string_view(first).substr(257, 5) != "ustar") {
-    return base::Fail("aci.not_image") << (got == 0 ? "the file is empty" : "this is no tar archive");
+    return base::Fail("aci.not_image")
+           << (got == 0 ? "the file is empty" : "this is no tar archive");
   }
   std::unique_ptr<base::Reader> stream =
       std::make_unique<PrefixReader>(std::move(first), std::move(plain));
@@ -150,10 +151,9 @@ absl::StatusOr<std::string> ReadManifestOnly(base::Reader& in, const base::Op& o
     COAM_RETURN_IF_ERROR(op.Check());
     COAM_ASSIGN_OR_RETURN(const base::TarEntry* entry, stream->tar().Next());
     if (entry == nullptr) break;
-    COAM_ASSIGN_OR_RETURN(
-        LayoutChecker::Entry place,
-        checker.Add(entry->type, entry->path, entry->link,
-                    entry->type == base::TarType::kFile ? entry->size : 0));
+    COAM_ASSIGN_OR_RETURN(LayoutChecker::Entry place,
+                          checker.Add(entry->type, entry->path, entry->link,
+                                      entry->type == base::TarType::kFile ? entry->size : 0));
     if (place.where == LayoutChecker::Where::kManifest) return ReadEntry(stream->tar(), op);
   }
   return base::Fail("aci.layout_invalid") << "there is no manifest";
@@ -213,14 +213,10 @@ absl::StatusOr<ImageInfo> PatchImage(
 
 std::string_view FileKindName(FileKind kind) {
   switch (kind) {
-    case FileKind::kImage:
-      return "app container image";
-    case FileKind::kLayout:
-      return "image layout";
-    case FileKind::kImageManifest:
-      return "image manifest";
-    case FileKind::kPodManifest:
-      return "pod manifest";
+    case FileKind::kImage: return "app container image";
+    case FileKind::kLayout: return "image layout";
+    case FileKind::kImageManifest: return "image manifest";
+    case FileKind::kPodManifest: return "pod manifest";
   }
   return "";
 }

@@ -31,13 +31,13 @@ struct ImageInfo {
   std::string manifest_json;  // exactly as it stands in the image
   std::string image_id;       // "sha512-" and 128 hex digits
   Compression compression = Compression::kNone;
-  uint64_t tar_bytes = 0;      // uncompressed
-  uint64_t rootfs_bytes = 0;   // sum of the file sizes
+  uint64_t tar_bytes = 0;     // uncompressed
+  uint64_t rootfs_bytes = 0;  // sum of the file sizes
   uint64_t rootfs_entries = 0;
 };
 
 struct ReadOptions {
-  bool strict = false;     // see ParseOptions
+  bool strict = false;              // see ParseOptions
   base::Writer* tar_out = nullptr;  // receives the uncompressed tar as it goes by; may be null
 };
 

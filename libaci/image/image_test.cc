@@ -95,7 +95,12 @@ TEST_CASE("image: what the layout forbids is refused with its reason", "[libaci]
       {"rootfs twice", TestTar().File("manifest", m).Dir("rootfs").Dir("rootfs/").Bytes(),
        "aci.layout_invalid"},
       {"a file twice",
-       TestTar().File("manifest", m).Dir("rootfs").File("rootfs/a", "").File("rootfs/a", "").Bytes(),
+       TestTar()
+           .File("manifest", m)
+           .Dir("rootfs")
+           .File("rootfs/a", "")
+           .File("rootfs/a", "")
+           .Bytes(),
        "aci.layout_invalid"},
       {"a directory twice, spelt otherwise",
        TestTar().File("manifest", m).Dir("rootfs").Dir("rootfs/d").Dir("./rootfs//d/").Bytes(),
@@ -110,19 +115,36 @@ TEST_CASE("image: what the layout forbids is refused with its reason", "[libaci]
        TestTar().File("manifest", m).Dir("rootfs").File("rootfs/../../etc/x", "").Bytes(),
        "fs.escape"},
       {"below a link",
-       TestTar().File("manifest", m).Dir("rootfs").Link("rootfs/l", "/etc").File("rootfs/l/x", "")
+       TestTar()
+           .File("manifest", m)
+           .Dir("rootfs")
+           .Link("rootfs/l", "/etc")
+           .File("rootfs/l/x", "")
            .Bytes(),
        "fs.escape"},
       {"a link above what came before",
-       TestTar().File("manifest", m).Dir("rootfs").File("rootfs/l/x", "").Link("rootfs/l", "/etc")
+       TestTar()
+           .File("manifest", m)
+           .Dir("rootfs")
+           .File("rootfs/l/x", "")
+           .Link("rootfs/l", "/etc")
            .Bytes(),
        "fs.escape"},
       {"below a hard link to a link",
-       TestTar().File("manifest", m).Dir("rootfs").Link("rootfs/l", "/etc")
-           .Hard("rootfs/h", "rootfs/l").File("rootfs/h/x", "").Bytes(),
+       TestTar()
+           .File("manifest", m)
+           .Dir("rootfs")
+           .Link("rootfs/l", "/etc")
+           .Hard("rootfs/h", "rootfs/l")
+           .File("rootfs/h/x", "")
+           .Bytes(),
        "fs.escape"},
       {"below a file",
-       TestTar().File("manifest", m).Dir("rootfs").File("rootfs/f", "").File("rootfs/f/x", "")
+       TestTar()
+           .File("manifest", m)
+           .Dir("rootfs")
+           .File("rootfs/f", "")
+           .File("rootfs/f/x", "")
            .Bytes(),
        "aci.layout_invalid"},
       {"hard link outwards",
@@ -135,12 +157,18 @@ TEST_CASE("image: what the layout forbids is refused with its reason", "[libaci]
        TestTar().File("manifest", m).Dir("rootfs").Hard("rootfs/h", "rootfs/none").Bytes(),
        "aci.layout_invalid"},
       {"hard link to a directory",
-       TestTar().File("manifest", m).Dir("rootfs").Dir("rootfs/d").Hard("rootfs/h", "rootfs/d")
+       TestTar()
+           .File("manifest", m)
+           .Dir("rootfs")
+           .Dir("rootfs/d")
+           .Hard("rootfs/h", "rootfs/d")
            .Bytes(),
        "aci.layout_invalid"},
       {"a pod manifest",
-       TestTar().File("manifest", R"({"acKind":"PodManifest","acVersion":"0.8.11","apps":[]})")
-           .Dir("rootfs").Bytes(),
+       TestTar()
+           .File("manifest", R"({"acKind":"PodManifest","acVersion":"0.8.11","apps":[]})")
+           .Dir("rootfs")
+           .Bytes(),
        "aci.manifest_invalid"},
       {"a broken manifest", TestTar().File("manifest", "{").Dir("rootfs").Bytes(), "json.invalid"},
       {"empty", "", "aci.not_image"},
@@ -165,8 +193,12 @@ TEST_CASE("image: order is free and odd entries are fine", "[libaci][image]") {
   const std::string m = TestManifest("example.com/order");
   REQUIRE_OK(Read(TestTar().File("rootfs/a/b", "").Dir("rootfs").File("manifest", m).Bytes()));
   REQUIRE_OK(Read(TestTar().File("manifest", m).Dir("./").Dir("./rootfs/").Bytes()));
-  REQUIRE_OK(Read(TestTar().Dir("rootfs").File("rootfs/\xc3\xbc\xff", "").File("manifest", m)
-                      .Kind(base::TarType::kCharDevice, "rootfs/null", "", 0666).Bytes()));
+  REQUIRE_OK(Read(TestTar()
+                      .Dir("rootfs")
+                      .File("rootfs/\xc3\xbc\xff", "")
+                      .File("manifest", m)
+                      .Kind(base::TarType::kCharDevice, "rootfs/null", "", 0666)
+                      .Bytes()));
 }
 
 TEST_CASE("image: limits stop bombs", "[libaci][image]") {
@@ -176,8 +208,12 @@ TEST_CASE("image: limits stop bombs", "[libaci][image]") {
   REQUIRE_REASON(Read(Good(), limits), "core.limit");
   limits = base::Limits();
   limits.unpacked_bytes = 1000;
-  REQUIRE_REASON(Read(TestTar().Dir("rootfs").File("rootfs/a", std::string(1001, 'x'))
-                          .File("manifest", m).Bytes(), limits),
+  REQUIRE_REASON(Read(TestTar()
+                          .Dir("rootfs")
+                          .File("rootfs/a", std::string(1001, 'x'))
+                          .File("manifest", m)
+                          .Bytes(),
+                      limits),
                  "core.limit");
   limits = base::Limits();
   limits.manifest_bytes = 50;
@@ -185,9 +221,12 @@ TEST_CASE("image: limits stop bombs", "[libaci][image]") {
   // 64 MiB of zeros in one file, packed to almost nothing.
   limits = base::Limits();
   limits.compression_ratio = 100;
-  REQUIRE_REASON(Read(Pack(Compression::kGzip, TestTar().Dir("rootfs")
-                               .File("rootfs/z", std::string(64 << 20, '\0'))
-                               .File("manifest", m).Bytes()), limits),
+  REQUIRE_REASON(Read(Pack(Compression::kGzip, TestTar()
+                                                   .Dir("rootfs")
+                                                   .File("rootfs/z", std::string(64 << 20, '\0'))
+                                                   .File("manifest", m)
+                                                   .Bytes()),
+                      limits),
                  "core.limit");
 }
 
@@ -215,10 +254,11 @@ TEST_CASE("image: a patched copy has another manifest and nothing else", "[libac
   CHECK(again.compression == Compression::kGzip);
   CHECK(again.rootfs_entries == 6);
   base::MemoryReader third(bytes);
-  REQUIRE_REASON(PatchImage(third, sink, Compression::kNone,
-                            [](std::string_view) -> absl::StatusOr<std::string> { return "{}"; },
-                            base::Op()),
-                 "aci.manifest_invalid");
+  REQUIRE_REASON(
+      PatchImage(
+          third, sink, Compression::kNone,
+          [](std::string_view) -> absl::StatusOr<std::string> { return "{}"; }, base::Op()),
+      "aci.manifest_invalid");
 }
 
 TEST_CASE("validate: files and directories of every kind", "[libaci][image]") {
@@ -230,8 +270,8 @@ TEST_CASE("validate: files and directories of every kind", "[libaci][image]") {
   };
   CHECK(REQUIRE_VALUE(check(t.Write("a.aci", Good()))) == FileKind::kImage);
   CHECK(REQUIRE_VALUE(check(t.Write("m.json", " \n" + m))) == FileKind::kImageManifest);
-  CHECK(REQUIRE_VALUE(check(t.Write("p.json",
-                                    R"({"acKind":"PodManifest","acVersion":"0.8.11","apps":[]})"))) ==
+  CHECK(REQUIRE_VALUE(check(
+            t.Write("p.json", R"({"acKind":"PodManifest","acVersion":"0.8.11","apps":[]})"))) ==
         FileKind::kPodManifest);
   t.Write("l/manifest", m);
   REQUIRE_REASON(check(t / "l"), "aci.layout_invalid");

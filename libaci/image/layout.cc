@@ -59,12 +59,11 @@ struct LayoutChecker::Rep {
       auto [it, fresh] = seen.emplace(path.substr(0, slash), Seen::kImplied);
       if (fresh || it->second == Seen::kImplied || it->second == Seen::kDirectory) continue;
       if (it->second == Seen::kSymlink) {
-        return base::Fail("fs.escape") << "entry " << Show(path) << " lies below the symbolic link "
-                                       << Show(it->first);
+        return base::Fail("fs.escape")
+               << "entry " << Show(path) << " lies below the symbolic link " << Show(it->first);
       }
-      return base::Fail("aci.layout_invalid")
-             << "entry " << Show(path) << " lies below " << Show(it->first)
-             << ", which is not a directory";
+      return base::Fail("aci.layout_invalid") << "entry " << Show(path) << " lies below "
+                                              << Show(it->first) << ", which is not a directory";
     }
     return absl::OkStatus();
   }
@@ -125,9 +124,8 @@ absl::StatusOr<LayoutChecker::Entry> LayoutChecker::Add(EntryType type, std::str
     }
     const auto it = r.seen.find(target);
     if (it == r.seen.end() || it->second == Seen::kImplied) {
-      return base::Fail("aci.layout_invalid")
-             << "hard link " << Show(path) << " leads to " << Show(target)
-             << ", which does not come before it";
+      return base::Fail("aci.layout_invalid") << "hard link " << Show(path) << " leads to "
+                                              << Show(target) << ", which does not come before it";
     }
     if (it->second == Seen::kDirectory) {
       return base::Fail("aci.layout_invalid")

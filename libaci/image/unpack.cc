@@ -133,9 +133,8 @@ struct Unpacker::Rep {
   absl::Status Properties(const base::TarEntry& e, const std::string& leaf,
                           const std::string& path) {
     if (owners()) {
-      COAM_RETURN_IF_ERROR(Owner(parent.Chown(leaf, static_cast<uid_t>(e.uid),
-                                              static_cast<gid_t>(e.gid)),
-                                 path));
+      COAM_RETURN_IF_ERROR(
+          Owner(parent.Chown(leaf, static_cast<uid_t>(e.uid), static_cast<gid_t>(e.gid)), path));
     }
     if (e.type != base::TarType::kSymlink && e.type != base::TarType::kDirectory) {
       COAM_RETURN_IF_ERROR(parent.Chmod(leaf, e.mode & 07777));
@@ -170,8 +169,7 @@ struct Unpacker::Rep {
     }
     for (const auto& [name, value] : e.xattrs) {
       if (fsetxattr(fd, name.c_str(), value.data(), value.size(), 0) != 0) {
-        COAM_RETURN_IF_ERROR(
-            Xattr(base::FailPath("set attribute of", path, errno), path, name));
+        COAM_RETURN_IF_ERROR(Xattr(base::FailPath("set attribute of", path, errno), path, name));
       }
     }
     if (fchmod(fd, e.mode & 07777) != 0) return base::FailPath("change mode of", path, errno);
@@ -244,10 +242,8 @@ absl::Status Unpacker::Put(const base::TarEntry& entry, const std::string& path,
     return make();
   };
   switch (entry.type) {
-    case base::TarType::kFile:
-      return r.PutFile(entry, leaf, path, tar);
-    case base::TarType::kDirectory:
-      return r.PutDirectory(entry, leaf, path);
+    case base::TarType::kFile: return r.PutFile(entry, leaf, path, tar);
+    case base::TarType::kDirectory: return r.PutDirectory(entry, leaf, path);
     case base::TarType::kSymlink: {
       const auto make = [&] { return r.parent.Symlink(entry.link, leaf); };
       COAM_RETURN_IF_ERROR(again(make(), make));

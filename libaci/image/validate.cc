@@ -20,9 +20,8 @@ absl::Status WrongKind(const std::string& path, std::string_view found) {
 
 absl::StatusOr<FileKind> ValidateManifest(const std::string& path, base::UniqueFd fd, bool strict,
                                           const base::Op& op) {
-  COAM_ASSIGN_OR_RETURN(
-      std::string text,
-      base::ReadFd(fd.get(), path, op.limits().manifest_bytes, "manifest_bytes"));
+  COAM_ASSIGN_OR_RETURN(std::string text,
+                        base::ReadFd(fd.get(), path, op.limits().manifest_bytes, "manifest_bytes"));
   ParseOptions options;
   options.strict = strict;
   options.limits = &op.limits();

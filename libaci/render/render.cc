@@ -105,10 +105,9 @@ class StepRenderer {
       COAM_RETURN_IF_ERROR(op_.Check());
       COAM_ASSIGN_OR_RETURN(const base::TarEntry* entry, stream->tar().Next());
       if (entry == nullptr) break;
-      COAM_ASSIGN_OR_RETURN(
-          LayoutChecker::Entry place,
-          checker.Add(entry->type, entry->path, entry->link,
-                      entry->type == base::TarType::kFile ? entry->size : 0));
+      COAM_ASSIGN_OR_RETURN(LayoutChecker::Entry place,
+                            checker.Add(entry->type, entry->path, entry->link,
+                                        entry->type == base::TarType::kFile ? entry->size : 0));
       if (place.where != LayoutChecker::Where::kRootfs) continue;
       COAM_RETURN_IF_ERROR(visit(*entry, place, stream->tar()));
     }

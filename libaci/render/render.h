@@ -25,7 +25,8 @@ namespace coaming::aci {
 struct RenderStep {
   std::string id;
   int depth = 0;  // 0 = the image itself
-  std::vector<std::vector<std::string>> whitelists;  // cleaned, sorted; every one must have the path
+  std::vector<std::vector<std::string>>
+      whitelists;  // cleaned, sorted; every one must have the path
 };
 
 // ImageSource is what planning needs of a store.
@@ -54,9 +55,9 @@ class StoreSource : public ImageSource {
 
 struct RenderOptions {
   bool with_dependencies = true;
-  bool rootfs_only = false;   // `target` itself becomes the root; else target/{manifest,rootfs}
-  bool keep_owner = true;     // false, or not root: files belong to the caller, with a note
-  bool overwrite = false;     // an existing target is replaced; else it must not exist or be empty
+  bool rootfs_only = false;  // `target` itself becomes the root; else target/{manifest,rootfs}
+  bool keep_owner = true;    // false, or not root: files belong to the caller, with a note
+  bool overwrite = false;    // an existing target is replaced; else it must not exist or be empty
 };
 
 // RenderImage renders into the directory `target`. A failure leaves no partial tree behind.

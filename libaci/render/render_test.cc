@@ -104,9 +104,9 @@ TEST_CASE_METHOD(Fixture, "plan: an ID in a dependency must be that image", "[li
   };
   REQUIRE_OK(PlanRender(with("base", base_id), StoreSource(*store), op));
   REQUIRE_REASON(PlanRender(with("other", base_id), StoreSource(*store), op), "aci.name_mismatch");
-  REQUIRE_REASON(PlanRender(with("base", "sha512-" + std::string(128, '1')), StoreSource(*store),
-                            op),
-                 "aci.not_found");
+  REQUIRE_REASON(
+      PlanRender(with("base", "sha512-" + std::string(128, '1')), StoreSource(*store), op),
+      "aci.not_found");
 }
 
 TEST_CASE_METHOD(Fixture, "render: modes, owners, times, links, xattrs and nodes are kept",
@@ -119,8 +119,12 @@ TEST_CASE_METHOD(Fixture, "render: modes, owners, times, links, xattrs and nodes
   e.uid = 17;
   e.gid = 18;
   e.xattrs = {{"user.a", "b"}};
-  tar.Dir("rootfs", 0711).Dir("rootfs/t", 01777).Add(e, "body").Hard("rootfs/h", "rootfs/s")
-      .Link("rootfs/l", "/etc/passwd").Kind(base::TarType::kFifo, "rootfs/p", "", 0600);
+  tar.Dir("rootfs", 0711)
+      .Dir("rootfs/t", 01777)
+      .Add(e, "body")
+      .Hard("rootfs/h", "rootfs/s")
+      .Link("rootfs/l", "/etc/passwd")
+      .Kind(base::TarType::kFifo, "rootfs/p", "", 0600);
   base::TarEntry dev;
   dev.path = "rootfs/null";
   dev.type = base::TarType::kCharDevice;
@@ -151,13 +155,22 @@ TEST_CASE_METHOD(Fixture, "render: modes, owners, times, links, xattrs and nodes
 TEST_CASE_METHOD(Fixture, "render: later images replace, and never through a link",
                  "[libaci][render]") {
   TestTar lower;
-  lower.Dir("rootfs").Link("rootfs/a", "/etc").Dir("rootfs/d").File("rootfs/d/below", "x")
-      .File("rootfs/f", "lower").Link("rootfs/l", "f").Dir("rootfs/m", 0700)
+  lower.Dir("rootfs")
+      .Link("rootfs/a", "/etc")
+      .Dir("rootfs/d")
+      .File("rootfs/d/below", "x")
+      .File("rootfs/f", "lower")
+      .Link("rootfs/l", "f")
+      .Dir("rootfs/m", 0700)
       .File("rootfs/m/kept", "kept");
   Put(lower, Manifest("lower", {}));
   TestTar upper;  // "a" has no entry of its own: it must become a directory
-  upper.Dir("rootfs").File("rootfs/a/b", "inside").File("rootfs/d", "now a file")
-      .File("rootfs/f", "upper").File("rootfs/l", "now a file").Dir("rootfs/m", 0755)
+  upper.Dir("rootfs")
+      .File("rootfs/a/b", "inside")
+      .File("rootfs/d", "now a file")
+      .File("rootfs/f", "upper")
+      .File("rootfs/l", "now a file")
+      .Dir("rootfs/m", 0755)
       .File("rootfs/m/new", "new");
   const std::string id = Put(upper, Manifest("upper", {"lower"}));
   REQUIRE_OK(Render(id));
@@ -209,13 +222,22 @@ TEST_CASE_METHOD(Fixture, "render: a white list bounds its own branch only", "[l
 TEST_CASE_METHOD(Fixture, "render: own directories stay under a list of the image itself",
                  "[libaci][render]") {
   TestTar lower;
-  lower.Dir("rootfs").File("rootfs/a/file01.txt", "hello").File("rootfs/a/file02.txt", "hello")
-      .File("rootfs/a/file03.txt", "hello").Link("rootfs/b/link01.txt", "file01.txt")
-      .Dir("rootfs/c", 0700).File("rootfs/c/file01.txt", "hello").Dir("rootfs/d", 0700)
-      .File("rootfs/d/file01.txt", "hello").File("rootfs/e/file01.txt", "hello");
-  Put(lower, Manifest("lower", {}, {"/a/file01.txt", "/a/file02.txt", "/b/link01.txt", "/c/", "/d/"}));
+  lower.Dir("rootfs")
+      .File("rootfs/a/file01.txt", "hello")
+      .File("rootfs/a/file02.txt", "hello")
+      .File("rootfs/a/file03.txt", "hello")
+      .Link("rootfs/b/link01.txt", "file01.txt")
+      .Dir("rootfs/c", 0700)
+      .File("rootfs/c/file01.txt", "hello")
+      .Dir("rootfs/d", 0700)
+      .File("rootfs/d/file01.txt", "hello")
+      .File("rootfs/e/file01.txt", "hello");
+  Put(lower,
+      Manifest("lower", {}, {"/a/file01.txt", "/a/file02.txt", "/b/link01.txt", "/c/", "/d/"}));
   TestTar upper;
-  upper.Dir("rootfs").File("rootfs/b/file01.txt", "hellohello").File("rootfs/c/file02.txt", "hello");
+  upper.Dir("rootfs")
+      .File("rootfs/b/file01.txt", "hellohello")
+      .File("rootfs/c/file02.txt", "hello");
   REQUIRE_OK(Render(Put(upper, Manifest("upper", {"lower"}))));
   std::string names;
   REQUIRE(base::testing::Shell(absl::StrCat("cd ", t / "out", " && find . -mindepth 1 | sort"),
@@ -228,7 +250,9 @@ TEST_CASE_METHOD(Fixture, "render: own directories stay under a list of the imag
 TEST_CASE_METHOD(Fixture, "render: a listed hard link keeps contents whose name is not listed",
                  "[libaci][render]") {
   TestTar tar;
-  tar.Dir("rootfs").File("rootfs/target", "body").Hard("rootfs/x", "rootfs/target")
+  tar.Dir("rootfs")
+      .File("rootfs/target", "body")
+      .Hard("rootfs/x", "rootfs/target")
       .Hard("rootfs/y", "rootfs/x");
   const std::string id = Put(tar, Manifest("links", {}, {"/y"}));
   REQUIRE_OK(Render(id));

@@ -44,8 +44,8 @@ class TreeHasher {
       : op_(op), hasher_(base::DigestAlgorithm::kSha512), block_(base::kBlockBytes) {}
 
   absl::StatusOr<std::string> Hash(const base::Dir& root) {
-    COAM_RETURN_IF_ERROR(base::WalkTree(
-        op_, root, [this](const base::TreeEntry& e, bool*) { return Visit(e); }));
+    COAM_RETURN_IF_ERROR(
+        base::WalkTree(op_, root, [this](const base::TreeEntry& e, bool*) { return Visit(e); }));
     return base::HexEncode(hasher_.FinishBytes());
   }
   uint64_t bytes() const { return bytes_; }
@@ -110,8 +110,7 @@ absl::StatusOr<std::unique_ptr<TreeStore>> TreeStore::Open(const std::string& ro
   auto rep = std::make_unique<Rep>();
   rep->root_path = root;
   rep->images = &store;
-  COAM_ASSIGN_OR_RETURN(rep->root,
-                        base::Dir::OpenOrMake(root, 0750, base::Containment::kNoLinks));
+  COAM_ASSIGN_OR_RETURN(rep->root, base::Dir::OpenOrMake(root, 0750, base::Containment::kNoLinks));
   return std::unique_ptr<TreeStore>(new TreeStore(std::move(rep)));
 }
 
@@ -127,8 +126,7 @@ std::string IdOfSteps(const std::vector<RenderStep>& steps) {
 
 }  // namespace
 
-absl::StatusOr<std::string> TreeStore::TreeId(std::string_view image_id,
-                                              const base::Op& op) const {
+absl::StatusOr<std::string> TreeStore::TreeId(std::string_view image_id, const base::Op& op) const {
   COAM_ASSIGN_OR_RETURN(std::vector<RenderStep> steps,
                         PlanRender(image_id, StoreSource(*rep_->images), op));
   return IdOfSteps(steps);
@@ -143,13 +141,13 @@ absl::StatusOr<TreeStore::Tree> TreeStore::Get(std::string_view image_id, const 
   out.id = id;
   out.rootfs = absl::StrCat(rep_->root_path, "/", id, "/rootfs");
   for (;;) {
-    COAM_ASSIGN_OR_RETURN(out.lock, base::FileLock::Acquire(op, root, rep_->LockPath(id),
-                                                            base::LockMode::kShared));
+    COAM_ASSIGN_OR_RETURN(
+        out.lock, base::FileLock::Acquire(op, root, rep_->LockPath(id), base::LockMode::kShared));
     if (rep_->Complete(id)) return out;
     out.lock.Release();
-    COAM_ASSIGN_OR_RETURN(base::FileLock making,
-                          base::FileLock::Acquire(op, root, rep_->LockPath(id),
-                                                  base::LockMode::kExclusive));
+    COAM_ASSIGN_OR_RETURN(
+        base::FileLock making,
+        base::FileLock::Acquire(op, root, rep_->LockPath(id), base::LockMode::kExclusive));
     if (rep_->Complete(id)) continue;  // somebody else made it while we waited
     COAM_RETURN_IF_ERROR(root.RemoveAll(op, id));
     COAM_RETURN_IF_ERROR(root.MakeDir(id, 0755));
@@ -182,9 +180,9 @@ absl::StatusOr<TreeStore::Tree> TreeStore::Get(std::string_view image_id, const 
 absl::Status TreeStore::Verify(std::string_view tree_id, const base::Op& op) const {
   COAM_RETURN_IF_ERROR(CheckTreeId(tree_id));
   const std::string id(tree_id);
-  COAM_ASSIGN_OR_RETURN(base::FileLock lock,
-                        base::FileLock::Acquire(op, rep_->root, rep_->LockPath(id),
-                                                base::LockMode::kShared));
+  COAM_ASSIGN_OR_RETURN(
+      base::FileLock lock,
+      base::FileLock::Acquire(op, rep_->root, rep_->LockPath(id), base::LockMode::kShared));
   if (!rep_->Complete(id)) {
     return base::Fail("aci.not_found") << "there is no rendered tree " << id;
   }
@@ -204,9 +202,9 @@ absl::Status TreeStore::Remove(std::string_view tree_id) {
   const std::string id(tree_id);
   COAM_ASSIGN_OR_RETURN(bool there, rep_->root.Exists(id));
   if (!there) return base::Fail("aci.not_found") << "there is no rendered tree " << id;
-  COAM_ASSIGN_OR_RETURN(std::optional<base::FileLock> lock,
-                        base::FileLock::TryAcquire(rep_->root, rep_->LockPath(id),
-                                                   base::LockMode::kExclusive));
+  COAM_ASSIGN_OR_RETURN(
+      std::optional<base::FileLock> lock,
+      base::FileLock::TryAcquire(rep_->root, rep_->LockPath(id), base::LockMode::kExclusive));
   if (!lock) return base::Fail("aci.in_use") << "tree " << id << " is in use";
   // Without its mark the tree counts as half made, should the rest be interrupted.
   const absl::Status mark = rep_->root.Unlink(absl::StrCat(id, "/rendered"));

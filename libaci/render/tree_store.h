@@ -33,8 +33,8 @@ class TreeStore {
 
   struct Tree {
     std::string id;
-    std::string rootfs;  // absolute path of the root file system
-    base::FileLock lock; // keeps the tree from being removed while it lives
+    std::string rootfs;   // absolute path of the root file system
+    base::FileLock lock;  // keeps the tree from being removed while it lives
   };
   // Get returns the tree of an image, rendering it if it is missing or was left half made.
   absl::StatusOr<Tree> Get(std::string_view image_id, const base::Op& op);

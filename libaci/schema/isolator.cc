@@ -18,8 +18,8 @@ namespace {
 struct Row {
   IsolatorKind kind;
   std::string_view name;
-  bool once;                                           // may stand once in a list
-  IsolatorKind conflict = IsolatorKind::kUnknown;      // may not stand beside
+  bool once;                                       // may stand once in a list
+  IsolatorKind conflict = IsolatorKind::kUnknown;  // may not stand beside
 };
 // In the specification's order.
 constexpr Row kRows[] = {
@@ -92,8 +92,8 @@ bool IsErrnoName(std::string_view text) {
 absl::Status ReadSet(const json::Value& value, std::string_view name, IsolatorValue* out) {
   json::ObjectReader r(value, name);
   r.Required("set", &out->set);
-  const bool seccomp = out->kind == IsolatorKind::kSeccompRetain ||
-                       out->kind == IsolatorKind::kSeccompRemove;
+  const bool seccomp =
+      out->kind == IsolatorKind::kSeccompRetain || out->kind == IsolatorKind::kSeccompRemove;
   if (seccomp) r.Optional("errno", &out->seccomp_errno);
   COAM_RETURN_IF_ERROR(r.status());
   if (out->set.empty()) return Invalid(name, "has an empty set");
@@ -156,8 +156,7 @@ absl::StatusOr<IsolatorValue> ReadIsolator(const Isolator& isolator) {
   COAM_ASSIGN_OR_RETURN(json::Value value, json::Parse(isolator.value_json));
   if (value.is_null()) return Invalid(name, "has no value");
   switch (out.kind) {
-    case IsolatorKind::kUnknown:
-      break;
+    case IsolatorKind::kUnknown: break;
     case IsolatorKind::kBlockBandwidth:
     case IsolatorKind::kBlockIops:
     case IsolatorKind::kCpu:
@@ -168,9 +167,7 @@ absl::StatusOr<IsolatorValue> ReadIsolator(const Isolator& isolator) {
     case IsolatorKind::kCapabilitiesRetain:
     case IsolatorKind::kCapabilitiesRemove:
     case IsolatorKind::kSeccompRetain:
-    case IsolatorKind::kSeccompRemove:
-      COAM_RETURN_IF_ERROR(ReadSet(value, name, &out));
-      break;
+    case IsolatorKind::kSeccompRemove: COAM_RETURN_IF_ERROR(ReadSet(value, name, &out)); break;
     case IsolatorKind::kNoNewPrivileges:
       if (!value.is_bool()) return Invalid(name, "is not true or false");
       out.no_new_privileges = value.as_bool();
@@ -181,9 +178,7 @@ absl::StatusOr<IsolatorValue> ReadIsolator(const Isolator& isolator) {
     case IsolatorKind::kCpuShares:
       COAM_RETURN_IF_ERROR(ReadNumber(value, name, 2, 262144, &out));
       break;
-    case IsolatorKind::kSelinuxContext:
-      COAM_RETURN_IF_ERROR(ReadSelinux(value, name, &out));
-      break;
+    case IsolatorKind::kSelinuxContext: COAM_RETURN_IF_ERROR(ReadSelinux(value, name, &out)); break;
     case IsolatorKind::kApparmorProfile: {
       json::ObjectReader r(value, name);
       r.Required("profile", &out.apparmor_profile);
@@ -226,8 +221,8 @@ absl::Status CheckIsolators(const std::vector<Isolator>& list, IsolatorScope sco
       continue;
     }
     if (seen.count(row->conflict) != 0) {
-      return Invalid(at, absl::StrCat(row->name, " may not stand beside ",
-                                      IsolatorNameOf(row->conflict)));
+      return Invalid(
+          at, absl::StrCat(row->name, " may not stand beside ", IsolatorNameOf(row->conflict)));
     }
     if (!seen.emplace(row->kind, i).second && row->once) {
       return Invalid(at, absl::StrCat("is a second ", row->name));
@@ -343,9 +338,9 @@ absl::StatusOr<Isolator> IsolatorFromString(std::string_view text) {
 
 std::span<const std::string_view> DefaultCapabilities() {
   static constexpr std::string_view kSet[] = {
-      "CAP_AUDIT_WRITE", "CAP_CHOWN",  "CAP_DAC_OVERRIDE", "CAP_FSETID",  "CAP_FOWNER",
-      "CAP_KILL",        "CAP_MKNOD",  "CAP_NET_RAW",      "CAP_NET_BIND_SERVICE",
-      "CAP_SETUID",      "CAP_SETGID", "CAP_SETPCAP",      "CAP_SETFCAP", "CAP_SYS_CHROOT"};
+      "CAP_AUDIT_WRITE", "CAP_CHOWN",   "CAP_DAC_OVERRIDE", "CAP_FSETID",           "CAP_FOWNER",
+      "CAP_KILL",        "CAP_MKNOD",   "CAP_NET_RAW",      "CAP_NET_BIND_SERVICE", "CAP_SETUID",
+      "CAP_SETGID",      "CAP_SETPCAP", "CAP_SETFCAP",      "CAP_SYS_CHROOT"};
   return kSet;
 }
 

@@ -54,8 +54,8 @@ absl::Status CheckVersion(std::string_view version, const ParseOptions& options)
   if (!parsed.ok()) return At("acVersion", parsed.status());
   static constexpr uint64_t kMajor = 0, kMinor = 8;
   if (parsed->major > kMajor) {
-    return Invalid("acVersion", absl::StrCat(version, " is newer than ", kSpecVersion,
-                                             " by a major version"));
+    return Invalid("acVersion",
+                   absl::StrCat(version, " is newer than ", kSpecVersion, " by a major version"));
   }
   if (parsed->minor > kMinor && options.op != nullptr) {
     options.op->AddNote("aci.version_newer", "acVersion",
@@ -78,8 +78,9 @@ absl::Status CheckLabels(const Labels& labels, std::string_view where) {
   const std::string* os = Find(labels, "os");
   const std::string* arch = Find(labels, "arch");
   if (os == nullptr) return absl::OkStatus();
-  if (os->empty()) return Invalid(absl::StrCat(where, where.empty() ? "" : ".", "labels"),
-                                  "has an os label without a value");
+  if (os->empty())
+    return Invalid(absl::StrCat(where, where.empty() ? "" : ".", "labels"),
+                   "has an os label without a value");
   absl::Status status = CheckOsArch(*os, arch == nullptr ? "" : *arch);
   if (status.ok() && arch != nullptr && arch->empty()) {
     status = Invalid(where, "arch label has no value");

@@ -77,7 +77,8 @@ TEST_CASE("manifest: each rule refuses its breach and names the member", "[libac
   struct {
     const char *from, *to, *reason, *says;
   } rows[] = {
-      {R"("acKind":"ImageManifest")", R"("acKind":"PodManifest")", "aci.manifest_invalid", "acKind"},
+      {R"("acKind":"ImageManifest")", R"("acKind":"PodManifest")", "aci.manifest_invalid",
+       "acKind"},
       {R"("acKind":"ImageManifest",)", "", "aci.manifest_invalid", "acKind"},
       {R"("acVersion":"0.8.11",)", "", "json.type", "acVersion"},
       {R"("acVersion":"0.8.11")", R"("acVersion":"v1")", "aci.manifest_invalid", "acVersion"},
@@ -91,13 +92,13 @@ TEST_CASE("manifest: each rule refuses its breach and names the member", "[libac
       {R"("value":"amd64")", R"("value":"x86_64")", "aci.manifest_invalid", "arch label"},
       {R"({"name":"os","value":"linux"})", R"({"name":"version","value":"2"})",
        "aci.manifest_invalid", "labels[2]"},
-      {R"({"name":"os","value":"linux"})", R"({"name":"name","value":"x"})",
-       "aci.manifest_invalid", "labels[2]"},
+      {R"({"name":"os","value":"linux"})", R"({"name":"name","value":"x"})", "aci.manifest_invalid",
+       "labels[2]"},
       {R"("user":"100")", R"("user":"")", "aci.manifest_invalid", "app.user"},
       {R"("user":"100",)", "", "json.type", "user"},
       {R"("group":"300",)", "", "json.type", "group"},
-      {R"("workingDirectory":"/opt/work")", R"("workingDirectory":"stuff")",
-       "aci.manifest_invalid", "workingDirectory"},
+      {R"("workingDirectory":"/opt/work")", R"("workingDirectory":"stuff")", "aci.manifest_invalid",
+       "workingDirectory"},
       {R"("workingDirectory":"/opt/work")", R"("workingDirectory":"../home/fred")",
        "aci.manifest_invalid", "workingDirectory"},
       {R"("supplementaryGIDs":[400,500])", R"("supplementaryGIDs":[-1])", "json.type",
@@ -118,8 +119,8 @@ TEST_CASE("manifest: each rule refuses its breach and names the member", "[libac
       {R"(,"value":{"request":"250m","limit":"500m"})", "", "aci.manifest_invalid", "no value"},
       {R"("value":"2014-10-27T19:32:27.67021798Z")", R"("value":"1416015188")",
        "aci.manifest_invalid", "created"},
-      {R"("value":"https://example.com")", R"("value":"ftp://example.com")",
-       "aci.manifest_invalid", "homepage"},
+      {R"("value":"https://example.com")", R"("value":"ftp://example.com")", "aci.manifest_invalid",
+       "homepage"},
       {R"({"name":"homepage","value":"https://example.com"})", R"({"name":"created","value":""})",
        "aci.manifest_invalid", "annotations[1]"},
       {R"("size":22017258)", R"("size":-1)", "json.type", "size"},
@@ -194,7 +195,8 @@ TEST_CASE("isolators: values good and bad", "[libaci][schema]") {
       {"resource/memory", R"({"default":true,"limit":"2G"})", false},
       {"os/unix/sysctl", R"({"net.ipv4.tcp_rfc1337":"1"})", true},
       {"os/unix/sysctl", R"({"net.ipv4.tcp_rfc1337":1})", false},
-      {"os/linux/selinux-context", R"({"user":"u","role":"r","type":"t","level":"s0-s0:c0"})", true},
+      {"os/linux/selinux-context", R"({"user":"u","role":"r","type":"t","level":"s0-s0:c0"})",
+       true},
       {"os/linux/selinux-context", R"({"user":"u","role":"r:x","type":"t","level":"s0"})", false},
       {"os/linux/selinux-context", R"({"user":"u","role":"","type":"t","level":"s0"})", false},
       {"os/linux/apparmor-profile", R"({"profile":"rkt-default"})", true},
@@ -257,10 +259,10 @@ TEST_CASE("strings: ports, mount points, mounts and volumes", "[libaci][schema]"
     INFO(bad);
     CHECK_FALSE(MountPoint::FromString(bad).ok());
   }
-  for (const char* good : {"db,kind=host,source=/tmp,readOnly=true", "db,kind=host,source=/tmp",
-                           "db,kind=host,source=/tmp,recursive=false", "w,kind=empty",
-                           "w,kind=empty,readOnly=true", "w,kind=empty,mode=0777",
-                           "w,kind=empty,mode=0777,uid=1000,gid=1000"}) {
+  for (const char* good :
+       {"db,kind=host,source=/tmp,readOnly=true", "db,kind=host,source=/tmp",
+        "db,kind=host,source=/tmp,recursive=false", "w,kind=empty", "w,kind=empty,readOnly=true",
+        "w,kind=empty,mode=0777", "w,kind=empty,mode=0777,uid=1000,gid=1000"}) {
     INFO(good);
     CHECK(Volume::FromString(good).value().ToString() == good);
   }

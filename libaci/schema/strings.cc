@@ -16,11 +16,11 @@ absl::Status CheckVolumeValue(const Volume& volume);  // pod_json.cc
 namespace {
 
 absl::Status UnknownKey(std::string_view what, std::string_view key) {
-  return base::Fail("core.invalid_argument") << "unknown " << what << " parameter \"" << key << "\"";
+  return base::Fail("core.invalid_argument")
+         << "unknown " << what << " parameter \"" << key << "\"";
 }
 
-absl::Status TakeNumber(std::string_view what, std::string_view text, uint32_t max,
-                        uint32_t* out) {
+absl::Status TakeNumber(std::string_view what, std::string_view text, uint32_t max, uint32_t* out) {
   uint64_t value = 0;
   bool digits = !text.empty();
   for (char c : text) digits = digits && c >= '0' && c <= '9';

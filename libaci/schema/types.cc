@@ -335,7 +335,8 @@ absl::StatusOr<bool> ParseBool(std::string_view text, std::string_view what) {
   for (std::string_view f : {"0", "f", "F", "FALSE", "false", "False"}) {
     if (text == f) return false;
   }
-  return base::Fail("core.invalid_argument") << what << " " << Show(text) << " is not true or false";
+  return base::Fail("core.invalid_argument")
+         << what << " " << Show(text) << " is not true or false";
 }
 
 }  // namespace coaming::aci

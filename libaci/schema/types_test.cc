@@ -17,9 +17,10 @@ TEST_CASE("types: identifiers follow the whole rule of the specification", "[lib
     // "/~" is two separators in a row: the full expression refuses it, the reference does not.
     CHECK(IsAcIdentifier(good) == (good.find("/~") == std::string_view::npos));
   }
-  for (std::string_view bad : {"", "BAR", "foo#", "EXAMPLE.com", "foo.com/BAR", "/app", "-app",
-                               ".app", "_app", "~app", "app/", "app-", "app.", "app_", "app~",
-                               "a--b", "a//b", "a/../b", "a/./b", "..", "a b", "a\nb"}) {
+  for (std::string_view bad :
+       {"",     "BAR",    "foo#",  "EXAMPLE.com", "foo.com/BAR", "/app", "-app", ".app",
+        "_app", "~app",   "app/",  "app-",        "app.",        "app_", "app~", "a--b",
+        "a//b", "a/../b", "a/./b", "..",          "a b",         "a\nb"}) {
     INFO(bad);
     CHECK_FALSE(IsAcIdentifier(bad));
   }
@@ -29,10 +30,9 @@ TEST_CASE("types: identifiers follow the whole rule of the specification", "[lib
 
 TEST_CASE("types: names hold no dot and no slash", "[libaci][schema]") {
   for (std::string_view good : {"asdf", "foo-bar-baz", "database", "80-tcp"}) CHECK(IsAcName(good));
-  for (std::string_view bad :
-       {"", "foo#", "example.com", "EXAMPLE.com", "example/database", "example/database-1.0.0",
-        "foo.com/BAR", "example.com/app_1", "/app", "app/", "-app", "app-", ".app", "app.",
-        "a--b"}) {
+  for (std::string_view bad : {"", "foo#", "example.com", "EXAMPLE.com", "example/database",
+                               "example/database-1.0.0", "foo.com/BAR", "example.com/app_1", "/app",
+                               "app/", "-app", "app-", ".app", "app.", "a--b"}) {
     INFO(bad);
     CHECK_FALSE(IsAcName(bad));
   }
@@ -69,8 +69,8 @@ TEST_CASE("types: semantic versions are read strictly and ordered", "[libaci][sc
     INFO(bad);
     CHECK_FALSE(SemVer::Parse(bad).ok());
   }
-  const char* order[] = {"1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-beta.2", "1.0.0-beta.11", "1.0.0",
-                         "1.0.1", "1.1.0", "2.0.0"};
+  const char* order[] = {"1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-beta.2", "1.0.0-beta.11",
+                         "1.0.0",       "1.0.1",         "1.1.0",        "2.0.0"};
   for (size_t i = 1; i < std::size(order); ++i) {
     INFO(order[i]);
     CHECK(SemVer::Parse(order[i - 1])->Compare(*SemVer::Parse(order[i])) < 0);
@@ -83,8 +83,9 @@ TEST_CASE("types: UUIDs are taken with and without dashes", "[libaci][schema]") 
   const std::string want = "6733c088-a507-4694-aabf-ea3a2a75e5ba";
   CHECK(ParseUuid("6733C088-A507-4694-AABF-EA3A2A75E5BA").value() == want);
   CHECK(ParseUuid("6733c088a5074694aabfea3a2a75e5ba").value() == want);
-  for (std::string_view bad : {"", "asdf", "6733c088a5074694aabfea3a2a75e5b",
-                               "6733c088a5074694aabfea3a2a75e5baa", "zz33c088a5074694aabfea3a2a75e5"}) {
+  for (std::string_view bad :
+       {"", "asdf", "6733c088a5074694aabfea3a2a75e5b", "6733c088a5074694aabfea3a2a75e5baa",
+        "zz33c088a5074694aabfea3a2a75e5"}) {
     CHECK_FALSE(ParseUuid(bad).ok());
   }
 }
@@ -184,9 +185,9 @@ TEST_CASE("quantity: values, rounding and canonical form", "[libaci][schema]") {
 }
 
 TEST_CASE("quantity: what is malformed or absurd is refused", "[libaci][schema]") {
-  for (std::string_view bad : {"", "1.1.M", "1+1.0M", "0.1mi", "0.1am", "aoeu", ".5i", "1i",
-                               "-3.01i", "-3.01e-", " 1", "1 ", ".", "-", "1e", "1e1000", "K",
-                               "9999999999999999999999999999999999999999"}) {
+  for (std::string_view bad :
+       {"", "1.1.M", "1+1.0M", "0.1mi", "0.1am", "aoeu", ".5i", "1i", "-3.01i", "-3.01e-", " 1",
+        "1 ", ".", "-", "1e", "1e1000", "K", "9999999999999999999999999999999999999999"}) {
     INFO(bad);
     CHECK(base::HasReason(Quantity::Parse(bad).status(), "aci.quantity"));
   }

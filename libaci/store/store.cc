@@ -40,8 +40,7 @@ std::string UrlKey(std::string_view url) {
 }
 
 base::Digest DigestOf(std::string_view id) {
-  absl::StatusOr<base::Digest> digest =
-      base::Digest::Parse(absl::StrCat("sha512:", id.substr(7)));
+  absl::StatusOr<base::Digest> digest = base::Digest::Parse(absl::StrCat("sha512:", id.substr(7)));
   return digest.ok() ? *digest : base::Digest();
 }
 
@@ -69,8 +68,7 @@ struct ImageStore::Rep {
 
   absl::StatusOr<base::FileLock> Share(std::string_view id) const {
     COAM_ASSIGN_OR_RETURN(std::optional<base::FileLock> lock,
-                          base::FileLock::TryAcquire(root, LockPath(id),
-                                                     base::LockMode::kShared));
+                          base::FileLock::TryAcquire(root, LockPath(id), base::LockMode::kShared));
     if (!lock) return base::Fail("aci.in_use") << "image " << id << " is being removed";
     return *std::move(lock);
   }
@@ -85,8 +83,7 @@ absl::StatusOr<std::unique_ptr<ImageStore>> ImageStore::Open(const std::string& 
   rep->root_path = root;
   COAM_ASSIGN_OR_RETURN(rep->root,
                         base::Dir::OpenOrMake(root, kDirMode, base::Containment::kNoLinks));
-  for (std::string_view dir :
-       {"blob", "manifest", "info", "lock", "tmp", "remote", "partial"}) {
+  for (std::string_view dir : {"blob", "manifest", "info", "lock", "tmp", "remote", "partial"}) {
     COAM_RETURN_IF_ERROR(rep->root.MakeDirs(dir, kDirMode).status());
   }
   return std::unique_ptr<ImageStore>(new ImageStore(std::move(rep)));
@@ -276,8 +273,8 @@ absl::StatusOr<std::vector<ImageRecord>> ImageStore::List() const {
 
 absl::StatusOr<std::string> ImageStore::ManifestJson(std::string_view id) const {
   COAM_RETURN_IF_ERROR(CheckImageId(id));
-  absl::StatusOr<std::string> text = rep_->root.ReadFile(
-      PathOf("manifest", id), base::Limits().manifest_bytes, "manifest_bytes");
+  absl::StatusOr<std::string> text =
+      rep_->root.ReadFile(PathOf("manifest", id), base::Limits().manifest_bytes, "manifest_bytes");
   if (!text.ok() && base::HasReason(text.status(), "core.not_found")) return NotFound(id);
   return text;
 }
@@ -354,9 +351,9 @@ absl::Status ImageStore::Touch(std::string_view id) const {
 
 absl::Status ImageStore::Remove(std::string_view id) {
   if (!Has(id)) return NotFound(id);
-  COAM_ASSIGN_OR_RETURN(std::optional<base::FileLock> lock,
-                        base::FileLock::TryAcquire(rep_->root, LockPath(id),
-                                                   base::LockMode::kExclusive));
+  COAM_ASSIGN_OR_RETURN(
+      std::optional<base::FileLock> lock,
+      base::FileLock::TryAcquire(rep_->root, LockPath(id), base::LockMode::kExclusive));
   if (!lock) return base::Fail("aci.in_use") << "image " << id << " is in use";
   COAM_RETURN_IF_ERROR(rep_->root.Unlink(InfoPath(id)));
   for (const std::string& path : {PathOf("manifest", id), PathOf("blob", id), LockPath(id)}) {
@@ -405,8 +402,8 @@ absl::StatusOr<std::vector<std::string>> ImageStore::RemoveUnused(int64_t grace_
       if (!keys.ok()) continue;
       for (const base::DirEntry& key : *keys) {
         if (!IsImageId(key.name) || Has(key.name)) continue;
-        absl::StatusOr<std::optional<base::FileLock>> lock = base::FileLock::TryAcquire(
-            rep_->root, LockPath(key.name), base::LockMode::kExclusive);
+        absl::StatusOr<std::optional<base::FileLock>> lock =
+            base::FileLock::TryAcquire(rep_->root, LockPath(key.name), base::LockMode::kExclusive);
         if (!lock.ok() || !lock->has_value() || Has(key.name)) continue;
         rep_->root.Unlink(absl::StrCat(dir, "/", key.name)).IgnoreError();
         rep_->root.Unlink(LockPath(key.name)).IgnoreError();

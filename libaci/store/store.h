@@ -38,9 +38,9 @@ struct ImageRecord {
   bool latest = false;  // was fetched without a version asked for
   int64_t import_time_ns = 0;
   int64_t last_used_ns = 0;
-  uint64_t size = 0;      // of the tar
-  std::string source;     // URL or path it came from, without query; may be ""
-  std::string signer;     // fingerprint of the key that signed it, or "" if it was not checked
+  uint64_t size = 0;   // of the tar
+  std::string source;  // URL or path it came from, without query; may be ""
+  std::string signer;  // fingerprint of the key that signed it, or "" if it was not checked
 };
 
 // RemoteRecord is what is remembered of a URL, to spare a download.
@@ -56,7 +56,8 @@ struct ImportOptions {
   std::string want_id;    // if not "", the image must have this ID (aci.id_mismatch)
   std::string want_name;  // if not "", its name (aci.name_mismatch)
   Labels want_labels;     // each must be in the manifest with the same value (aci.name_mismatch)
-  uint64_t want_size = 0;    // if not 0, the size of the tar or of `packed_size` (digest.size_mismatch)
+  uint64_t want_size =
+      0;  // if not 0, the size of the tar or of `packed_size` (digest.size_mismatch)
   uint64_t packed_size = 0;
   bool strict = false;
 };

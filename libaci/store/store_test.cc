@@ -18,7 +18,10 @@ std::string Image(std::string_view name, std::string_view version, std::string_v
   const std::string labels =
       version.empty() ? ""
                       : absl::StrCat(R"(,"labels":[{"name":"version","value":")", version, "\"}]");
-  return TestTar().Dir("rootfs").File("rootfs/f", data).File("manifest", TestManifest(name, labels))
+  return TestTar()
+      .Dir("rootfs")
+      .File("rootfs/f", data)
+      .File("manifest", TestManifest(name, labels))
       .Bytes();
 }
 
