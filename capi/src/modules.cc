@@ -16,6 +16,9 @@ namespace {
 constexpr Module (*kModules[])() = {
     CoreModule,
     CniModule,
+    PodModule,
+    SigModule,
+    RunModule,
 };
 
 // A limit's default as text, made at compile time.

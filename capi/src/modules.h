@@ -18,6 +18,8 @@ struct Module {
 Module CoreModule();
 Module CniModule();
 Module PodModule();
+Module SigModule();
+Module RunModule();
 
 }  // namespace coaming::capi
 

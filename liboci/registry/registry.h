@@ -113,8 +113,9 @@ class Registry {
   absl::StatusOr<std::vector<Descriptor>> Referrers(const base::Op& op, const Reference& reference,
                                                     std::string_view artifact_type = "");
 
+  struct Rep;  // session.h; for this package alone
+
  private:
-  struct Rep;
   std::unique_ptr<Rep> rep_;
 };
 

@@ -21,8 +21,8 @@ absl::Status Lacks(std::string_view what, std::string_view controller) {
 
 // Devices that every container may use whatever the rules say, as in runc and crun.
 constexpr std::string_view kAlways[] = {
-    "c *:* m",    "b *:* m",     "c 1:3 rwm",  "c 1:5 rwm",   "c 1:7 rwm",   "c 1:8 rwm",
-    "c 1:9 rwm",  "c 5:0 rwm",   "c 5:1 rwm",  "c 5:2 rwm",   "c 136:* rwm", "c 10:200 rwm",
+    "c *:* m",   "b *:* m",   "c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm",   "c 1:8 rwm",
+    "c 1:9 rwm", "c 5:0 rwm", "c 5:1 rwm", "c 5:2 rwm", "c 136:* rwm", "c 10:200 rwm",
 };
 
 std::string RuleText(const DeviceRule& r) {
@@ -46,13 +46,11 @@ absl::Status Cgroups::ApplyDevicesV1(const std::vector<DeviceRule>& rules, bool 
     denied = denied || !r.allow;
   }
   if (!denied || update) return absl::OkStatus();
-  for (std::string_view rule : kAlways)
-    COAM_RETURN_IF_ERROR(Set(*tree, "devices.allow", rule));
+  for (std::string_view rule : kAlways) COAM_RETURN_IF_ERROR(Set(*tree, "devices.allow", rule));
   return absl::OkStatus();
 }
 
-absl::Status Cgroups::ApplyV1(const Resources& r, bool update,
-                              std::vector<std::string>* warnings) {
+absl::Status Cgroups::ApplyV1(const Resources& r, bool update, std::vector<std::string>* warnings) {
   if (r.memory) {
     const MemoryResources& m = *r.memory;
     const CgroupHost::Tree* t = V1("memory");
@@ -64,8 +62,8 @@ absl::Status Cgroups::ApplyV1(const Resources& r, bool update,
       int error = 0;
       if (ReadAt(t->root.fd(), File("memory.usage_in_bytes"), &usage, &error) &&
           std::stoll("0" + usage) > *m.limit)
-        return base::Fail("run.cgroup") << "linux.resources.memory.limit: " << *m.limit
-                                        << " is less than what is in use";
+        return base::Fail("run.cgroup")
+               << "linux.resources.memory.limit: " << *m.limit << " is less than what is in use";
     }
     auto set_swap = [&]() -> absl::Status {
       if (!m.swap) return absl::OkStatus();
@@ -157,8 +155,7 @@ absl::Status Cgroups::ApplyV1(const Resources& r, bool update,
     if (b.leaf_weight) COAM_RETURN_IF_ERROR(weight("leaf_weight", absl::StrCat(*b.leaf_weight)));
     for (const WeightDevice& d : b.weight_device) {
       std::string device = absl::StrCat(d.major, ":", d.minor, " ");
-      if (d.weight)
-        COAM_RETURN_IF_ERROR(weight("weight_device", absl::StrCat(device, *d.weight)));
+      if (d.weight) COAM_RETURN_IF_ERROR(weight("weight_device", absl::StrCat(device, *d.weight)));
       if (d.leaf_weight)
         COAM_RETURN_IF_ERROR(weight("leaf_weight_device", absl::StrCat(device, *d.leaf_weight)));
     }
@@ -190,8 +187,7 @@ absl::Status Cgroups::ApplyV1(const Resources& r, bool update,
     for (const NetworkPriority& p : r.network->priorities) {
       const CgroupHost::Tree* t = V1("net_prio");
       if (t == nullptr) return Lacks("network.priorities", "net_prio");
-      COAM_RETURN_IF_ERROR(
-          Set(*t, "net_prio.ifpriomap", absl::StrCat(p.name, " ", p.priority)));
+      COAM_RETURN_IF_ERROR(Set(*t, "net_prio.ifpriomap", absl::StrCat(p.name, " ", p.priority)));
     }
   }
   for (const auto& [device, limit] : r.rdma) {
@@ -199,7 +195,8 @@ absl::Status Cgroups::ApplyV1(const Resources& r, bool update,
     if (t == nullptr) return Lacks("rdma", "rdma");
     COAM_RETURN_IF_ERROR(Set(
         *t, "rdma.max",
-        absl::StrCat(device, limit.hca_handles ? absl::StrCat(" hca_handle=", *limit.hca_handles) : "",
+        absl::StrCat(device,
+                     limit.hca_handles ? absl::StrCat(" hca_handle=", *limit.hca_handles) : "",
                      limit.hca_objects ? absl::StrCat(" hca_object=", *limit.hca_objects) : "")));
   }
   if (!r.unified.empty())

@@ -36,7 +36,8 @@ absl::Status Cgroups::ApplyV2(const Resources& r, std::vector<std::string>* warn
   if (t == nullptr) return base::Fail("run.unsupported") << "no cgroup tree is mounted";
   // The controllers of the path are switched on from the root down.
   std::string on;
-  for (const std::string& c : t->facts.controllers) absl::StrAppend(&on, on.empty() ? "+" : " +", c);
+  for (const std::string& c : t->facts.controllers)
+    absl::StrAppend(&on, on.empty() ? "+" : " +", c);
   if (!on.empty())
     for (size_t slash = 0; slash != std::string::npos; slash = path_.find('/', slash + 1)) {
       std::string above = slash == 0 ? "" : path_.substr(0, slash) + "/";
@@ -110,18 +111,18 @@ absl::Status Cgroups::ApplyV2(const Resources& r, std::vector<std::string>* warn
   for (const auto& [device, limit] : r.rdma)
     COAM_RETURN_IF_ERROR(Set(
         *t, "rdma.max",
-        absl::StrCat(device, limit.hca_handles ? absl::StrCat(" hca_handle=", *limit.hca_handles) : "",
+        absl::StrCat(device,
+                     limit.hca_handles ? absl::StrCat(" hca_handle=", *limit.hca_handles) : "",
                      limit.hca_objects ? absl::StrCat(" hca_object=", *limit.hca_objects) : "")));
   if (r.network && (r.network->class_id || !r.network->priorities.empty()))
-    return base::Fail("run.unsupported")
-           << "linux.resources.network exists on cgroup v1 only";
+    return base::Fail("run.unsupported") << "linux.resources.network exists on cgroup v1 only";
   for (const auto& [file, value] : r.unified) {
     std::string controller = file.substr(0, file.find('.'));
     int error = WriteAt(t->root.fd(), File(file), value);
     if (error == 0) continue;
     if (error == ENOENT && controller != "cgroup" && !t->facts.Has(controller))
-      return base::Fail("run.unsupported") << "linux.resources.unified: the controller "
-                                           << controller << " is not available";
+      return base::Fail("run.unsupported")
+             << "linux.resources.unified: the controller " << controller << " is not available";
     return base::FailErrno("run.cgroup", error) << "writing \"" << value << "\" to " << file;
   }
   return absl::OkStatus();

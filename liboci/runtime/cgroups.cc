@@ -33,7 +33,7 @@ absl::StatusOr<std::unique_ptr<CgroupHost>> CgroupHost::Open(const HostFacts& fa
 
 absl::StatusOr<std::string> CleanCgroupPath(std::string_view parent, std::string_view path,
                                             std::string_view id) {
-  std::string whole = path.empty()                ? absl::StrCat(parent, "/", id)
+  std::string whole = path.empty()                  ? absl::StrCat(parent, "/", id)
                       : absl::StartsWith(path, "/") ? std::string(path)
                                                     : absl::StrCat(parent, "/", path);
   std::vector<std::string_view> parts;
@@ -56,9 +56,7 @@ const CgroupHost::Tree* Cgroups::V1(std::string_view controller) const {
   return nullptr;
 }
 
-bool Cgroups::Uses(const CgroupHost::Tree& tree) const {
-  return !tree.facts.v2 || host_->unified;
-}
+bool Cgroups::Uses(const CgroupHost::Tree& tree) const { return !tree.facts.v2 || host_->unified; }
 
 absl::Status Cgroups::Set(const CgroupHost::Tree& tree, std::string_view file,
                           std::string_view value) const {
@@ -93,8 +91,7 @@ absl::Status Cgroups::Make(const CgroupHost::Tree& tree) const {
     }
     if (mkdirat(dir, path_.c_str(), 0755) == 0 || errno == EEXIST) return absl::OkStatus();
   }
-  return base::FailErrno("run.cgroup", errno)
-         << "making " << tree.facts.mount << "/" << path_;
+  return base::FailErrno("run.cgroup", errno) << "making " << tree.facts.mount << "/" << path_;
 }
 
 absl::Status Cgroups::Create(const Resources* resources, std::vector<std::string>* warnings) {
@@ -236,8 +233,8 @@ absl::Status Cgroups::Freeze(bool frozen) const {
         WriteAt(t.root.fd(), File("freezer.state"), "FROZEN");
     }
     if (Frozen() != frozen)
-      return base::Fail("run.cgroup") << "freezing " << t.facts.mount << "/" << path_
-                                      << ": it does not settle";
+      return base::Fail("run.cgroup")
+             << "freezing " << t.facts.mount << "/" << path_ << ": it does not settle";
   }
   if (!found)
     return base::Fail("run.unsupported") << "pausing needs a freezer cgroup, which this host lacks";

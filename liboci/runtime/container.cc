@@ -101,8 +101,8 @@ absl::Status Container::Start(const base::Op& op) {
       return StepError(c.plan.get(), r);
     }
     if (r.kind == COAM_REPORT_SECCOMP)
-      COAM_RETURN_IF_ERROR(internal::SendSeccomp(c.spec, c.StateText(Status::kCreated),
-                                                 c.record.pid, r.fd.get()));
+      COAM_RETURN_IF_ERROR(
+          internal::SendSeccomp(c.spec, c.StateText(Status::kCreated), c.record.pid, r.fd.get()));
     if (r.kind == COAM_REPORT_NOTE)
       op.AddNote("run.launch", c.record.id, absl::StrCat(r.text, ": ", base::ErrnoText(r.value)));
   }

@@ -28,8 +28,8 @@ absl::StatusOr<uint64_t> DifferingNamespaces(pid_t pid) {
   constexpr struct {
     const char* file;
     uint64_t flag;
-  } kRows[] = {{"user", CLONE_NEWUSER}, {"mnt", CLONE_NEWNS},   {"pid", CLONE_NEWPID},
-               {"net", CLONE_NEWNET},   {"ipc", CLONE_NEWIPC},  {"uts", CLONE_NEWUTS},
+  } kRows[] = {{"user", CLONE_NEWUSER},     {"mnt", CLONE_NEWNS},   {"pid", CLONE_NEWPID},
+               {"net", CLONE_NEWNET},       {"ipc", CLONE_NEWIPC},  {"uts", CLONE_NEWUTS},
                {"cgroup", CLONE_NEWCGROUP}, {"time", CLONE_NEWTIME}};
   uint64_t flags = 0;
   int theirs = OpenAt(AT_FDCWD, absl::StrCat("/proc/", pid, "/ns").c_str(), O_PATH | O_DIRECTORY);
@@ -87,8 +87,7 @@ absl::StatusOr<std::unique_ptr<ExecProcess>> Container::Exec(const base::Op& op,
                       ? c.record.cgroup_path
                       : absl::StrCat(c.record.cgroup_path, "/", options.sub_cgroup));
   if (!options.sub_cgroup.empty()) {
-    COAM_RETURN_IF_ERROR(
-        CleanCgroupPath(c.record.cgroup_path, options.sub_cgroup, "").status());
+    COAM_RETURN_IF_ERROR(CleanCgroupPath(c.record.cgroup_path, options.sub_cgroup, "").status());
   }
   if (c.has_cgroups()) birth = cgroups.BirthFd();
   Session::Options launch;
@@ -113,13 +112,11 @@ absl::StatusOr<std::unique_ptr<ExecProcess>> Container::Exec(const base::Op& op,
     } else if (r->kind == COAM_REPORT_ERROR) {
       failure = StepError(&plan, *r);
     } else if (r->kind == COAM_REPORT_CONSOLE) {
-      if (options.console_socket.empty())
-        rep->console = std::move(r->fd);
-      else
-        failure = internal::SendConsole(options.console_socket, r->fd.get(), r->text);
+      if (options.console_socket.empty()) rep->console = std::move(r->fd);
+      else failure = internal::SendConsole(options.console_socket, r->fd.get(), r->text);
     } else if (r->kind == COAM_REPORT_SECCOMP) {
-      failure = internal::SendSeccomp(c.spec, c.StateText(Status::kRunning), session->pid(),
-                                      r->fd.get());
+      failure =
+          internal::SendSeccomp(c.spec, c.StateText(Status::kRunning), session->pid(), r->fd.get());
     } else if (r->kind == COAM_REPORT_NOTE) {
       op.AddNote("run.launch", plan.Describe(r->step),
                  absl::StrCat(r->text, ": ", base::ErrnoText(r->value)));

@@ -73,24 +73,24 @@ struct PassFd {
 // What a caller's hook sees when the namespaces exist and nothing else has happened yet.
 struct NamespacesReady {
   std::string_view id;
-  pid_t pid = 0;             // in the host's view
-  int pidfd = -1;            // borrowed
-  std::string netns_path;    // "/proc/PID/ns/net" (or the joined path)
-  std::string state_json;    // state document, status "creating"
+  pid_t pid = 0;           // in the host's view
+  int pidfd = -1;          // borrowed
+  std::string netns_path;  // "/proc/PID/ns/net" (or the joined path)
+  std::string state_json;  // state document, status "creating"
 };
 
 // Options common to create and exec.
 struct LaunchOptions {
-  Stdio in, out, err;               // ignored when the process has a terminal
-  std::string console_socket;       // send the pty master there (runc's protocol); else TakeConsole
+  Stdio in, out, err;          // ignored when the process has a terminal
+  std::string console_socket;  // send the pty master there (runc's protocol); else TakeConsole
   std::vector<PassFd> pass_fds;
-  std::string pid_file;             // written atomically; empty: none
+  std::string pid_file;  // written atomically; empty: none
   bool no_new_keyring = false;
 };
 
 struct CreateOptions : LaunchOptions {
-  std::string id;      // letters, digits, _ + - . ; not starting with a dot
-  std::string bundle;  // directory; relative root.path and bind sources start there
+  std::string id;            // letters, digits, _ + - . ; not starting with a dot
+  std::string bundle;        // directory; relative root.path and bind sources start there
   std::optional<Spec> spec;  // instead of BUNDLE/config.json
   bool no_pivot = false;     // move the root with MS_MOVE + chroot (ramfs hosts)
   // The program is the launcher itself, which sleeps, reaps children and ends on SIGTERM or SIGINT:
@@ -103,9 +103,9 @@ struct CreateOptions : LaunchOptions {
 };
 
 struct ExecOptions : LaunchOptions {
-  Process process;              // complete; see Container::DefaultExecProcess
+  Process process;  // complete; see Container::DefaultExecProcess
   bool ignore_paused = false;
-  std::string sub_cgroup;       // below the container's cgroup; empty: the container's own
+  std::string sub_cgroup;  // below the container's cgroup; empty: the container's own
 };
 
 struct ExitStatus {
@@ -121,7 +121,7 @@ std::string_view StatusName(Status status);
 struct ContainerInfo {
   std::string id, bundle, rootfs, owner;
   Status status = Status::kStopped;
-  pid_t pid = 0;         // 0 when stopped
+  pid_t pid = 0;           // 0 when stopped
   int64_t created_ns = 0;  // CLOCK_REALTIME
   StringMap annotations;
   std::string cgroup_path;  // below each hierarchy
@@ -245,12 +245,17 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
 
 // One line of `coam probe`: whether this kernel and user can do what a step needs.
 struct ProbeLine {
-  std::string name;    // "run.cgroup.v2", "run.userns", "run.memfd_exec", ...
+  std::string name;  // "run.cgroup.v2", "run.userns", "run.memfd_exec", ...
   bool works = false;
   std::string detail;  // why not, or which way is taken
   std::string hint;    // how to allow it; empty when it works
 };
 std::vector<ProbeLine> Probe();
+std::string ProbeToJson(const std::vector<ProbeLine>& lines);          // schema "coam.run.probe.v1"
+std::string ListToJson(const std::vector<ContainerInfo>& containers);  // "coam.run.list.v1"
+
+// FeaturesDocument is the features.md document of this build: what the code can do, not the host.
+std::string FeaturesDocument(std::string_view indent = "  ");
 
 // SignalNumber reads "TERM", "SIGTERM", "15", "RTMIN+3"; -1 if there is no such signal.
 int SignalNumber(std::string_view text);

@@ -20,7 +20,8 @@ TEST_CASE("run: a program runs in its own namespaces and its status comes back",
           "[liboci][runtime][root]") {
   COAM_NEEDS_CONTAINERS();
   TestBundle b;
-  TestBundle::Result r = b.RunArgs({"sh", "-c", "echo out; echo err >&2; echo pid $$; hostname; exit 7"});
+  TestBundle::Result r =
+      b.RunArgs({"sh", "-c", "echo out; echo err >&2; echo pid $$; hostname; exit 7"});
   REQUIRE(r.status.code == 7);
   REQUIRE(r.out == "out\npid 1\ncoaming\n");
   REQUIRE(r.err == "err\n");
@@ -85,8 +86,9 @@ TEST_CASE("exec: a process joins all namespaces and cgroups of the container",
       REQUIRE_VALUE(runtime->Run(op, b.Options(TestBundle::SpecOf({"sleep", "100"}))));
   ExecOptions e;
   e.process = c->DefaultExecProcess(
-      {"sh", "-c", "hostname; readlink /proc/self/ns/net; readlink /proc/1/ns/net; cat /proc/self/cgroup "
-                   "/proc/1/cgroup; exit 3"});
+      {"sh", "-c",
+       "hostname; readlink /proc/self/ns/net; readlink /proc/1/ns/net; cat /proc/self/cgroup "
+       "/proc/1/cgroup; exit 3"});
   e.out.kind = Stdio::Kind::kPipe;
   std::unique_ptr<ExecProcess> p = REQUIRE_VALUE(c->Exec(op, e));
   std::string out = testing::ReadAll(p->TakeStdio(1).get());

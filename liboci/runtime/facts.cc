@@ -35,9 +35,16 @@ const CgroupHierarchy* HostFacts::FindV1(std::string_view controller) const {
 }
 
 std::vector<CgroupHierarchy> ParseCgroupMounts(std::string_view mountinfo) {
-  constexpr std::string_view kNotControllers[] = {
-      "rw", "ro", "clone_children", "xattr", "noprefix", "cpuset_v2_mode", "favordynmods",
-      "nsdelegate", "memory_recursiveprot", "memory_localevents"};
+  constexpr std::string_view kNotControllers[] = {"rw",
+                                                  "ro",
+                                                  "clone_children",
+                                                  "xattr",
+                                                  "noprefix",
+                                                  "cpuset_v2_mode",
+                                                  "favordynmods",
+                                                  "nsdelegate",
+                                                  "memory_recursiveprot",
+                                                  "memory_localevents"};
   std::vector<CgroupHierarchy> found;
   for (std::string_view line : absl::StrSplit(mountinfo, '\n', absl::SkipEmpty())) {
     std::vector<std::string_view> f = absl::StrSplit(line, ' ');
@@ -73,8 +80,7 @@ absl::StatusOr<HostFacts> ReadHostFacts() {
     if (!h.v2) continue;
     facts.unified = h.mount == "/sys/fs/cgroup";
     absl::StatusOr<std::string> list = ReadKernelFile(h.mount + "/cgroup.controllers");
-    if (list.ok())
-      h.controllers = absl::StrSplit(*list, absl::ByAnyChar(" \n"), absl::SkipEmpty());
+    if (list.ok()) h.controllers = absl::StrSplit(*list, absl::ByAnyChar(" \n"), absl::SkipEmpty());
   }
   facts.euid = geteuid();
   facts.egid = getegid();

@@ -27,7 +27,7 @@ struct HostFacts {
   std::vector<CgroupHierarchy> cgroups;  // in mount order
   bool unified = false;                  // cgroup2 is mounted at /sys/fs/cgroup itself
   uint32_t euid = 0, egid = 0;
-  std::string kernel;                    // uname release
+  std::string kernel;  // uname release
 
   bool has_v1() const;
   const CgroupHierarchy* v2() const;

@@ -10,16 +10,16 @@
 namespace coaming::run {
 
 struct MountOptions {
-  uint64_t flags = 0;          // MS_* of mount(2)
-  uint64_t attr_set = 0;       // MOUNT_ATTR_* for mount_setattr
+  uint64_t flags = 0;     // MS_* of mount(2)
+  uint64_t attr_set = 0;  // MOUNT_ATTR_* for mount_setattr
   uint64_t attr_clear = 0;
-  uint64_t all_set = 0;        // the recursive forms
+  uint64_t all_set = 0;  // the recursive forms
   uint64_t all_clear = 0;
-  uint64_t propagation = 0;    // MS_SHARED ... with MS_REC
+  uint64_t propagation = 0;  // MS_SHARED ... with MS_REC
   bool bind = false, recursive = false, remount = false, copy_up = false;
   bool idmap = false, idmap_recursive = false;
   bool source_nofollow = false, destination_nofollow = false, copy_symlink = false;
-  std::string data;            // the rest, comma-joined
+  std::string data;  // the rest, comma-joined
 };
 
 MountOptions ParseMountOptions(const std::vector<std::string>& options);

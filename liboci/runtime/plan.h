@@ -21,10 +21,12 @@ class Plan {
   // What the executor opens for a slot.
   struct Slot {
     enum class Kind {
-      kSync, kPlan, kListen,
-      kNamespace,   // `path`, checked to be of type `arg` (CLONE_NEW*)
-      kTree,        // a detached clone of what lies at `path`; arg 1: with all below
-      kPidfd,       // of the process that is joined
+      kSync,
+      kPlan,
+      kListen,
+      kNamespace,  // `path`, checked to be of type `arg` (CLONE_NEW*)
+      kTree,       // a detached clone of what lies at `path`; arg 1: with all below
+      kPidfd,      // of the process that is joined
     };
     Kind kind;
     std::string path;
@@ -35,7 +37,7 @@ class Plan {
   class Step {
    public:
     Step& Num(int index, uint64_t value);
-    Step& Text(int index, std::string_view text);     // NUL is added; empty texts count as given
+    Step& Text(int index, std::string_view text);  // NUL is added; empty texts count as given
     Step& Bytes(int index, std::string_view bytes);
     Step& Words(int text_index, int count_index, const std::vector<std::string>& words);
     Step& Flags(uint32_t flags);

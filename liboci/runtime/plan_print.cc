@@ -22,8 +22,8 @@ struct NamespaceRow {
   uint64_t flag;
 };
 constexpr NamespaceRow kNamespaces[] = {
-    {"user", CLONE_NEWUSER}, {"pid", CLONE_NEWPID},       {"mount", CLONE_NEWNS},
-    {"network", CLONE_NEWNET}, {"ipc", CLONE_NEWIPC},     {"uts", CLONE_NEWUTS},
+    {"user", CLONE_NEWUSER},     {"pid", CLONE_NEWPID},   {"mount", CLONE_NEWNS},
+    {"network", CLONE_NEWNET},   {"ipc", CLONE_NEWIPC},   {"uts", CLONE_NEWUTS},
     {"cgroup", CLONE_NEWCGROUP}, {"time", CLONE_NEWTIME},
 };
 
@@ -97,19 +97,36 @@ struct FlagRow {
   std::string_view name;
 };
 constexpr FlagRow kMountFlags[] = {
-    {MS_RDONLY, "ro"},           {MS_NOSUID, "nosuid"},       {MS_NODEV, "nodev"},
-    {MS_NOEXEC, "noexec"},       {MS_SYNCHRONOUS, "sync"},    {MS_MANDLOCK, "mand"},
-    {MS_DIRSYNC, "dirsync"},     {MS_NOATIME, "noatime"},     {MS_NODIRATIME, "nodiratime"},
-    {MS_RELATIME, "relatime"},   {MS_STRICTATIME, "strictatime"}, {MS_SILENT, "silent"},
-    {MS_LAZYTIME, "lazytime"},   {MS_I_VERSION, "iversion"},  {256, "nosymfollow"},
-    {MS_SHARED, "shared"},       {MS_SLAVE, "slave"},         {MS_PRIVATE, "private"},
-    {MS_UNBINDABLE, "unbindable"}, {MS_REC, "recursive"},
+    {MS_RDONLY, "ro"},
+    {MS_NOSUID, "nosuid"},
+    {MS_NODEV, "nodev"},
+    {MS_NOEXEC, "noexec"},
+    {MS_SYNCHRONOUS, "sync"},
+    {MS_MANDLOCK, "mand"},
+    {MS_DIRSYNC, "dirsync"},
+    {MS_NOATIME, "noatime"},
+    {MS_NODIRATIME, "nodiratime"},
+    {MS_RELATIME, "relatime"},
+    {MS_STRICTATIME, "strictatime"},
+    {MS_SILENT, "silent"},
+    {MS_LAZYTIME, "lazytime"},
+    {MS_I_VERSION, "iversion"},
+    {256, "nosymfollow"},
+    {MS_SHARED, "shared"},
+    {MS_SLAVE, "slave"},
+    {MS_PRIVATE, "private"},
+    {MS_UNBINDABLE, "unbindable"},
+    {MS_REC, "recursive"},
 };
 constexpr FlagRow kAttributes[] = {
-    {MOUNT_ATTR_RDONLY, "ro"},   {MOUNT_ATTR_NOSUID, "nosuid"},
-    {MOUNT_ATTR_NODEV, "nodev"}, {MOUNT_ATTR_NOEXEC, "noexec"},
-    {MOUNT_ATTR_NOATIME, "noatime"}, {MOUNT_ATTR_STRICTATIME, "strictatime"},
-    {MOUNT_ATTR_NODIRATIME, "nodiratime"}, {MOUNT_ATTR_NOSYMFOLLOW, "nosymfollow"},
+    {MOUNT_ATTR_RDONLY, "ro"},
+    {MOUNT_ATTR_NOSUID, "nosuid"},
+    {MOUNT_ATTR_NODEV, "nodev"},
+    {MOUNT_ATTR_NOEXEC, "noexec"},
+    {MOUNT_ATTR_NOATIME, "noatime"},
+    {MOUNT_ATTR_STRICTATIME, "strictatime"},
+    {MOUNT_ATTR_NODIRATIME, "nodiratime"},
+    {MOUNT_ATTR_NOSYMFOLLOW, "nosymfollow"},
 };
 
 template <size_t N>
@@ -122,10 +139,10 @@ std::vector<std::string> Names(const FlagRow (&rows)[N], uint64_t flags, std::st
 
 std::string_view RlimitName(uint64_t resource) {
   constexpr std::string_view kNames[] = {
-      "RLIMIT_CPU",    "RLIMIT_FSIZE",   "RLIMIT_DATA",   "RLIMIT_STACK",      "RLIMIT_CORE",
-      "RLIMIT_RSS",    "RLIMIT_NPROC",   "RLIMIT_NOFILE", "RLIMIT_MEMLOCK",    "RLIMIT_AS",
-      "RLIMIT_LOCKS",  "RLIMIT_SIGPENDING", "RLIMIT_MSGQUEUE", "RLIMIT_NICE",  "RLIMIT_RTPRIO",
-      "RLIMIT_RTTIME"};
+      "RLIMIT_CPU",      "RLIMIT_FSIZE", "RLIMIT_DATA",   "RLIMIT_STACK",
+      "RLIMIT_CORE",     "RLIMIT_RSS",   "RLIMIT_NPROC",  "RLIMIT_NOFILE",
+      "RLIMIT_MEMLOCK",  "RLIMIT_AS",    "RLIMIT_LOCKS",  "RLIMIT_SIGPENDING",
+      "RLIMIT_MSGQUEUE", "RLIMIT_NICE",  "RLIMIT_RTPRIO", "RLIMIT_RTTIME"};
   return resource < std::size(kNames) ? kNames[resource] : "RLIMIT";
 }
 std::string Limit(uint64_t value) {
@@ -156,11 +173,11 @@ std::string Plan::Details(size_t i) const {
       return absl::StrCat("the ", NamespaceNames(s.n[1]), " namespace ", slots_[s.n[0]].path);
     case COAM_OP_JOIN_PIDFD:
       return absl::StrCat("the container's namespaces (", NamespaceNames(s.n[1]), ")");
-    case COAM_OP_UNSHARE:
-      return absl::StrCat("new namespaces (", NamespaceNames(s.n[0]), ")");
+    case COAM_OP_UNSHARE: return absl::StrCat("new namespaces (", NamespaceNames(s.n[0]), ")");
     case COAM_OP_CLONE:
-      return s.n[0] == 0 ? "the process inside"
-                         : absl::StrCat("the process in new namespaces (", NamespaceNames(s.n[0]), ")");
+      return s.n[0] == 0
+                 ? "the process inside"
+                 : absl::StrCat("the process in new namespaces (", NamespaceNames(s.n[0]), ")");
     case COAM_OP_WAIT_MAPS: return "the id mappings";
     case COAM_OP_SET_IDS: return absl::StrCat("user ", s.n[0], " and group ", s.n[1]);
     case COAM_OP_WAIT_CGROUP: return "the cgroups";
@@ -226,7 +243,8 @@ std::string_view Plan::ReasonAt(size_t i) const {
 
 std::string Plan::Print() const {
   std::string out;
-  if (spawn_flags != 0) absl::StrAppend(&out, "  0  spawn into ", NamespaceNames(spawn_flags), "\n");
+  if (spawn_flags != 0)
+    absl::StrAppend(&out, "  0  spawn into ", NamespaceNames(spawn_flags), "\n");
   for (size_t i = 0; i < steps_.size(); ++i) {
     const coam_step& s = steps_[i];
     std::vector<std::string> more;
@@ -236,12 +254,8 @@ std::string Plan::Print() const {
     std::string data;
     switch (s.op) {
       case COAM_OP_PROPAGATION:
-      case COAM_OP_ROOT_PROPAGATION:
-        add(Names(kMountFlags, s.n[0], ""));
-        break;
-      case COAM_OP_ROOT:
-        add(Names(kMountFlags, s.n[1], ""));
-        break;
+      case COAM_OP_ROOT_PROPAGATION: add(Names(kMountFlags, s.n[0], "")); break;
+      case COAM_OP_ROOT: add(Names(kMountFlags, s.n[1], "")); break;
       case COAM_OP_MOUNT:
       case COAM_OP_TMPCOPYUP:
         add(Names(kMountFlags, s.n[0] | s.n[1], ""));
@@ -259,17 +273,10 @@ std::string Plan::Print() const {
         add(Names(kAttributes, s.n[2], "all-"));
         add(Names(kMountFlags, s.n[4] & ~uint64_t{MS_REC}, ""));
         break;
-      case COAM_OP_MKNOD:
-        more.push_back(absl::StrFormat("%o", s.n[0]));
-        break;
-      case COAM_OP_SYMLINK:
-        more.push_back(absl::StrCat("to ", TextAt(i, 1)));
-        break;
-      case COAM_OP_CAPS:
-        more.push_back(absl::StrCat("ambient ", CapabilityNames(s.n[3])));
-        break;
-      default:
-        break;
+      case COAM_OP_MKNOD: more.push_back(absl::StrFormat("%o", s.n[0])); break;
+      case COAM_OP_SYMLINK: more.push_back(absl::StrCat("to ", TextAt(i, 1))); break;
+      case COAM_OP_CAPS: more.push_back(absl::StrCat("ambient ", CapabilityNames(s.n[3]))); break;
+      default: break;
     }
     if (!data.empty()) more.push_back(data);
     absl::StrAppendFormat(&out, "%3d  %s %s", static_cast<int>(i + 1), Row(OpAt(i)).verb,

@@ -116,9 +116,7 @@ absl::StatusOr<Stdios> OpenStdio(const LaunchOptions& options, bool terminal) {
     int fd = -1;
     if (kind == Stdio::Kind::kInherit && fcntl(i, F_GETFD) < 0) kind = Stdio::Kind::kNull;
     switch (kind) {
-      case Stdio::Kind::kInherit:
-        fd = i;
-        break;
+      case Stdio::Kind::kInherit: fd = i; break;
       case Stdio::Kind::kFd:
         if (fcntl(s.fd, F_GETFD) < 0)
           return base::FailErrno("core.invalid_argument", errno)
@@ -128,9 +126,7 @@ absl::StatusOr<Stdios> OpenStdio(const LaunchOptions& options, bool terminal) {
       case Stdio::Kind::kNull:
       case Stdio::Kind::kFile: {
         const char* path = kind == Stdio::Kind::kNull ? "/dev/null" : s.path.c_str();
-        int flags = kind == Stdio::Kind::kNull ? O_RDWR
-                    : i == 0                   ? O_RDONLY
-                                               : O_WRONLY | O_APPEND;
+        int flags = kind == Stdio::Kind::kNull ? O_RDWR : i == 0 ? O_RDONLY : O_WRONLY | O_APPEND;
         int opened = OpenAt(AT_FDCWD, path, flags);
         if (opened == -ENOENT && i != 0 && kind == Stdio::Kind::kFile)
           opened = openat(AT_FDCWD, path, flags | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
@@ -212,7 +208,8 @@ absl::Status SendConsole(const std::string& path, int master, const std::string&
 absl::Status WritePidFile(const base::Op& op, const std::string& path, pid_t pid) {
   size_t slash = path.rfind('/');
   COAM_ASSIGN_OR_RETURN(base::Dir dir, base::Dir::Open(slash == std::string::npos ? "."
-                                                       : slash == 0 ? "/" : path.substr(0, slash)));
+                                                       : slash == 0               ? "/"
+                                                                    : path.substr(0, slash)));
   return dir.WriteFile(op, slash == std::string::npos ? path : path.substr(slash + 1),
                        absl::StrCat(pid), {.mode = 0644});
 }

@@ -107,9 +107,8 @@ absl::Status Prepare(RuntimeRep* host, const CreateOptions& o, bool wait_start, 
     c.record.rootfs = *std::move(whole);
   }
   if (host->options.cgroup_driver == CgroupDriver::kCgroupfs && !host->facts.cgroups.empty()) {
-    COAM_ASSIGN_OR_RETURN(c.record.cgroup_path,
-                          CleanCgroupPath(host->options.cgroup_parent,
-                                          c.spec.linux_.cgroups_path, o.id));
+    COAM_ASSIGN_OR_RETURN(c.record.cgroup_path, CleanCgroupPath(host->options.cgroup_parent,
+                                                                c.spec.linux_.cgroups_path, o.id));
   }
   PlanInput& in = p->input;
   in.spec = &c.spec;
@@ -216,8 +215,7 @@ class Launch {
   absl::Status Adopt() {
     c_.record.pid = session_->pid();
     c_.record.identity = IdentityOf(session_->pidfd(), c_.record.pid);
-    COAM_RETURN_IF_ERROR(
-        host_->store.WritePid(c_.dir.get(), c_.record.pid, c_.record.identity));
+    COAM_RETURN_IF_ERROR(host_->store.WritePid(c_.dir.get(), c_.record.pid, c_.record.identity));
     if (c_.has_cgroups()) COAM_RETURN_IF_ERROR(c_.cgroups().Attach(c_.record.pid, born_));
     adopted_ = true;
     return absl::OkStatus();
@@ -261,11 +259,8 @@ class Launch {
         return absl::OkStatus();
       }
       switch (r.kind) {
-        case COAM_REPORT_ERROR:
-          return StepError(c_.plan.get(), r);
-        case COAM_REPORT_CHILD:
-          COAM_RETURN_IF_ERROR(Adopt());
-          break;
+        case COAM_REPORT_ERROR: return StepError(c_.plan.get(), r);
+        case COAM_REPORT_CHILD: COAM_RETURN_IF_ERROR(Adopt()); break;
         case COAM_REPORT_MAPS:
           COAM_RETURN_IF_ERROR(internal::WriteIdMaps(op_, *host_, c_.spec, session_->pid()));
           session_->Order('m');
@@ -277,11 +272,8 @@ class Launch {
           waits_host = false;
           break;
         case COAM_REPORT_CONSOLE:
-          if (o_.console_socket.empty())
-            c_.process.console = std::move(r.fd);
-          else
-            COAM_RETURN_IF_ERROR(
-                internal::SendConsole(o_.console_socket, r.fd.get(), r.text));
+          if (o_.console_socket.empty()) c_.process.console = std::move(r.fd);
+          else COAM_RETURN_IF_ERROR(internal::SendConsole(o_.console_socket, r.fd.get(), r.text));
           break;
         case COAM_REPORT_SECCOMP:
           COAM_RETURN_IF_ERROR(internal::SendSeccomp(c_.spec, c_.StateText(Status::kCreating),
@@ -291,11 +283,8 @@ class Launch {
           op_.AddNote("run.launch", c_.plan->Describe(r.step),
                       absl::StrCat(r.text, ": ", base::ErrnoText(r.value)));
           break;
-        case COAM_REPORT_READY:
-          session_->Order('k');
-          return absl::OkStatus();
-        default:
-          return base::Fail("run.protocol") << "the launch helper sent report " << r.kind;
+        case COAM_REPORT_READY: session_->Order('k'); return absl::OkStatus();
+        default: return base::Fail("run.protocol") << "the launch helper sent report " << r.kind;
       }
     }
   }
@@ -340,8 +329,7 @@ absl::StatusOr<std::unique_ptr<ContainerRep>> Build(const base::Op& op, RuntimeR
   }
   Launch launch(op, host, o, &p, &undo);
   absl::Status done = launch.Go(wait_start);
-  if (done.ok() && !o.pid_file.empty())
-    done = internal::WritePidFile(op, o.pid_file, c.record.pid);
+  if (done.ok() && !o.pid_file.empty()) done = internal::WritePidFile(op, o.pid_file, c.record.pid);
   if (!done.ok()) {
     // Hooks may have made things that only poststop hooks know of.
     std::string state = c.StateText(Status::kStopped);
@@ -374,9 +362,9 @@ absl::StatusOr<std::unique_ptr<Container>> Runtime::Run(const base::Op& op,
   std::unique_ptr<Container> c(new Container(std::move(rep)));
   const Hooks& hooks = c->rep_->spec.hooks;
   if (!hooks.poststart.empty()) {
-    absl::Status s = internal::RunHooks(op, hooks.poststart, "poststart",
-                                        c->rep_->StateText(Status::kRunning),
-                                        c->rep_->record.bundle, false);
+    absl::Status s =
+        internal::RunHooks(op, hooks.poststart, "poststart", c->rep_->StateText(Status::kRunning),
+                           c->rep_->record.bundle, false);
     if (!s.ok()) {
       c->Delete(base::Op(), /*force=*/true).IgnoreError();
       return s;

@@ -14,15 +14,15 @@ namespace coaming::run {
 
 int SignalNumber(std::string_view text) {
   constexpr std::pair<std::string_view, int> kNames[] = {
-      {"HUP", SIGHUP},     {"INT", SIGINT},     {"QUIT", SIGQUIT},     {"ILL", SIGILL},
-      {"TRAP", SIGTRAP},   {"ABRT", SIGABRT},   {"IOT", SIGABRT},      {"BUS", SIGBUS},
-      {"FPE", SIGFPE},     {"KILL", SIGKILL},   {"USR1", SIGUSR1},     {"SEGV", SIGSEGV},
-      {"USR2", SIGUSR2},   {"PIPE", SIGPIPE},   {"ALRM", SIGALRM},     {"TERM", SIGTERM},
-      {"STKFLT", 16},      {"CHLD", SIGCHLD},   {"CLD", SIGCHLD},      {"CONT", SIGCONT},
-      {"STOP", SIGSTOP},   {"TSTP", SIGTSTP},   {"TTIN", SIGTTIN},     {"TTOU", SIGTTOU},
-      {"URG", SIGURG},     {"XCPU", SIGXCPU},   {"XFSZ", SIGXFSZ},     {"VTALRM", SIGVTALRM},
-      {"PROF", SIGPROF},   {"WINCH", SIGWINCH}, {"IO", SIGIO},         {"POLL", SIGIO},
-      {"PWR", SIGPWR},     {"SYS", SIGSYS}};
+      {"HUP", SIGHUP},   {"INT", SIGINT},     {"QUIT", SIGQUIT}, {"ILL", SIGILL},
+      {"TRAP", SIGTRAP}, {"ABRT", SIGABRT},   {"IOT", SIGABRT},  {"BUS", SIGBUS},
+      {"FPE", SIGFPE},   {"KILL", SIGKILL},   {"USR1", SIGUSR1}, {"SEGV", SIGSEGV},
+      {"USR2", SIGUSR2}, {"PIPE", SIGPIPE},   {"ALRM", SIGALRM}, {"TERM", SIGTERM},
+      {"STKFLT", 16},    {"CHLD", SIGCHLD},   {"CLD", SIGCHLD},  {"CONT", SIGCONT},
+      {"STOP", SIGSTOP}, {"TSTP", SIGTSTP},   {"TTIN", SIGTTIN}, {"TTOU", SIGTTOU},
+      {"URG", SIGURG},   {"XCPU", SIGXCPU},   {"XFSZ", SIGXFSZ}, {"VTALRM", SIGVTALRM},
+      {"PROF", SIGPROF}, {"WINCH", SIGWINCH}, {"IO", SIGIO},     {"POLL", SIGIO},
+      {"PWR", SIGPWR},   {"SYS", SIGSYS}};
   int number = -1;
   if (absl::SimpleAtoi(text, &number)) return number >= 0 && number <= 64 ? number : -1;
   std::string name = absl::AsciiStrToUpper(text);
@@ -56,8 +56,7 @@ std::string StatsToJson(std::string_view id, const Stats& s) {
   number(&throttling, "throttledTime", s.cpu_throttled_ns);
   cpu.Set("usage", std::move(usage));
   cpu.Set("throttling", std::move(throttling));
-  Value memory = Value::MakeObject(), memory_usage = Value::MakeObject(),
-        raw = Value::MakeObject();
+  Value memory = Value::MakeObject(), memory_usage = Value::MakeObject(), raw = Value::MakeObject();
   number(&memory, "cache", s.memory_cache);
   number(&memory_usage, "limit", s.memory_limit);
   number(&memory_usage, "usage", s.memory_usage);

@@ -34,10 +34,10 @@ TestBundle::TestBundle() {
   for (const char* dir : {"bin", "dev", "proc", "sys", "etc", "tmp", "root"})
     tree_.MakeDir(absl::StrCat("bundle/rootfs/", dir));
   std::string busybox = base::testing::ProgramPath("busybox");
-  REQUIRE(base::testing::Shell(absl::StrCat(
-              "cp ", busybox, " ", bundle_, "/rootfs/bin/busybox && for a in $(", busybox,
-              " --list); do [ $a = busybox ] || ln -s busybox ", bundle_, "/rootfs/bin/$a; done")) ==
-          0);
+  REQUIRE(base::testing::Shell(absl::StrCat("cp ", busybox, " ", bundle_,
+                                            "/rootfs/bin/busybox && for a in $(", busybox,
+                                            " --list); do [ $a = busybox ] || ln -s busybox ",
+                                            bundle_, "/rootfs/bin/$a; done")) == 0);
   tree_.Write("bundle/rootfs/etc/passwd", "root:x:0:0:root:/root:/bin/sh\n");
   // In the mapped user's reach as well.
   REQUIRE(base::testing::Shell(absl::StrCat("chmod 755 ", tree_.path(), " ", bundle_)) == 0);

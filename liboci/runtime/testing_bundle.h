@@ -44,10 +44,10 @@ std::string CannotRun();
 
 }  // namespace coaming::run::testing
 
-#define COAM_NEEDS_CONTAINERS()                            \
-  do {                                                     \
+#define COAM_NEEDS_CONTAINERS()                             \
+  do {                                                      \
     std::string why = ::coaming::run::testing::CannotRun(); \
-    if (!why.empty()) SKIP(why);                           \
+    if (!why.empty()) SKIP(why);                            \
   } while (0)
 
 #endif  // COAMING_LIBOCI_RUNTIME_TESTING_BUNDLE_H_

@@ -5,5 +5,8 @@
 #include <coaming/cni.h>
 #include <coaming/core.h>
 #include <coaming/json.h>
+#include <coaming/run.h>
+#include <coaming/pod.h>
+#include <coaming/sig.h>
 
 #endif /* COAMING_COAMING_H_ */

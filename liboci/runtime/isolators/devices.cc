@@ -15,8 +15,8 @@ struct Node {
   unsigned major, minor;
 };
 constexpr Node kNodes[] = {
-    {"/dev/null", 1, 3},    {"/dev/zero", 1, 5}, {"/dev/full", 1, 7}, {"/dev/random", 1, 8},
-    {"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0},
+    {"/dev/null", 1, 3},   {"/dev/zero", 1, 5},    {"/dev/full", 1, 7},
+    {"/dev/random", 1, 8}, {"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0},
 };
 constexpr std::pair<std::string_view, std::string_view> kLinks[] = {
     {"/proc/self/fd", "/dev/fd"},
@@ -48,8 +48,7 @@ absl::Status PrepareDevices(const PlanInput& in, Plan* plan) {
     bool given = false;
     for (const Device& d : in.spec->linux_.devices) given = given || d.path == n.path;
     if (given) continue;
-    if (bind)
-      plan->Add(COAM_OP_BIND_NODE).Text(1, n.path).Text(2, n.path);
+    if (bind) plan->Add(COAM_OP_BIND_NODE).Text(1, n.path).Text(2, n.path);
     else
       plan->Add(COAM_OP_MKNOD)
           .Text(2, n.path)
@@ -74,8 +73,7 @@ absl::Status PrepareDevices(const PlanInput& in, Plan* plan) {
           .Num(3, d.gid.value_or(0));
     }
   }
-  for (const auto& [text, path] : kLinks)
-    plan->Add(COAM_OP_SYMLINK).Text(1, text).Text(2, path);
+  for (const auto& [text, path] : kLinks) plan->Add(COAM_OP_SYMLINK).Text(1, text).Text(2, path);
   plan->Add(COAM_OP_SYMLINK).Text(1, "pts/ptmx").Text(2, "/dev/ptmx");
   return absl::OkStatus();
 }

@@ -29,8 +29,8 @@ namespace coaming::run {
 
 // A compiled seccomp filter.
 struct Filter {
-  std::string code;        // sock_filter array
-  uint64_t flags = 0;      // SECCOMP_FILTER_FLAG_*
+  std::string code;    // sock_filter array
+  uint64_t flags = 0;  // SECCOMP_FILTER_FLAG_*
   bool has_listener = false;
 };
 
@@ -39,17 +39,17 @@ struct PlanInput {
   const Spec* spec = nullptr;
   const Process* process = nullptr;  // null: a pause, or a container without a program
   const HostFacts* facts = nullptr;
-  std::string id, bundle, rootfs;    // absolute
-  std::string cgroup_path;           // below each hierarchy; empty: no cgroups
-  std::string state_json;            // for hooks inside the container; pid left out
-  size_t state_pid_offset = 0;       // where the pid belongs
+  std::string id, bundle, rootfs;  // absolute
+  std::string cgroup_path;         // below each hierarchy; empty: no cgroups
+  std::string state_json;          // for hooks inside the container; pid left out
+  size_t state_pid_offset = 0;     // where the pid belongs
   const Filter* filter = nullptr;
-  bool wait_start = false;           // create: stops before the program until somebody connects
-  bool host_waits = false;           // the host has hooks to run once the namespaces exist
-  bool into_cgroup = false;          // the spawn goes straight into the one (v2) cgroup
+  bool wait_start = false;   // create: stops before the program until somebody connects
+  bool host_waits = false;   // the host has hooks to run once the namespaces exist
+  bool into_cgroup = false;  // the spawn goes straight into the one (v2) cgroup
   bool no_pivot = false, no_new_keyring = false, pause = false;
   // Exec into a running container.
-  uint64_t join_flags = 0;           // namespaces of the pidfd to join
+  uint64_t join_flags = 0;  // namespaces of the pidfd to join
   bool exec = false;
   std::vector<std::string>* warnings = nullptr;
 

@@ -19,10 +19,17 @@ std::string Absolute(std::string_view path) {
 
 // Files of procfs that a mount may cover (LXCFS and the like); everything else there is refused.
 bool MayCoverProc(std::string_view path) {
-  constexpr std::string_view kFiles[] = {
-      "/proc/cpuinfo", "/proc/diskstats", "/proc/meminfo", "/proc/stat",     "/proc/swaps",
-      "/proc/uptime",  "/proc/loadavg",   "/proc/slabinfo", "/proc/net/dev",
-      "/proc/sys/kernel/ns_last_pid", "/proc/sys/crypto/fips_enabled"};
+  constexpr std::string_view kFiles[] = {"/proc/cpuinfo",
+                                         "/proc/diskstats",
+                                         "/proc/meminfo",
+                                         "/proc/stat",
+                                         "/proc/swaps",
+                                         "/proc/uptime",
+                                         "/proc/loadavg",
+                                         "/proc/slabinfo",
+                                         "/proc/net/dev",
+                                         "/proc/sys/kernel/ns_last_pid",
+                                         "/proc/sys/crypto/fips_enabled"};
   for (std::string_view f : kFiles)
     if (f == path) return true;
   return false;
@@ -116,8 +123,8 @@ absl::Status PrepareMounts(const PlanInput& in, Plan* plan) {
     } else if (o.bind || m.type == "bind" || m.type == "rbind") {
       if (m.source.empty()) return FailSpec(at, "a bind mount needs a source");
       if (m.type == "rbind") o.recursive = true;
-      std::string source = absl::StartsWith(m.source, "/") ? m.source
-                                                           : absl::StrCat(in.bundle, "/", m.source);
+      std::string source =
+          absl::StartsWith(m.source, "/") ? m.source : absl::StrCat(in.bundle, "/", m.source);
       Bind(source, target, o, plan);
     } else if (m.type == "cgroup" || m.type == "cgroup2") {
       if (in.cgroup_path.empty()) {

@@ -25,8 +25,7 @@ void WriteTimeOffsets(const PlanInput& in, Plan* plan) {
   std::string text;
   for (const auto& [clock, offset] : in.spec->linux_.time_offsets)
     absl::StrAppend(&text, clock, " ", offset.secs, " ", offset.nanosecs, "\n");
-  if (!text.empty())
-    plan->Add(COAM_OP_PROC_WRITE).Text(1, "self/timens_offsets").Text(2, text);
+  if (!text.empty()) plan->Add(COAM_OP_PROC_WRITE).Text(1, "self/timens_offsets").Text(2, text);
 }
 
 // The id that the process has in a new user namespace before the program's own user is set: 0 if
@@ -63,14 +62,10 @@ absl::Status PrepareNamespaces(const PlanInput& in, Plan* plan) {
   const Namespace* mount = nullptr;
   std::vector<const Namespace*> joined;
   for (const Namespace& n : in.spec->linux_.namespaces) {
-    if (n.path.empty())
-      made |= NamespaceFlag(n.type);
-    else if (n.type == "user")
-      user = &n;
-    else if (n.type == "mount")
-      mount = &n;
-    else
-      joined.push_back(&n);
+    if (n.path.empty()) made |= NamespaceFlag(n.type);
+    else if (n.type == "user") user = &n;
+    else if (n.type == "mount") mount = &n;
+    else joined.push_back(&n);
   }
   bool new_cgroup = (made & CLONE_NEWCGROUP) != 0, new_time = (made & CLONE_NEWTIME) != 0;
   bool joins_pid = std::any_of(joined.begin(), joined.end(), [](const Namespace* n) {
@@ -84,8 +79,7 @@ absl::Status PrepareNamespaces(const PlanInput& in, Plan* plan) {
   if (!plan->two_stage) plan->spawn_flags = made;
   std::vector<uint64_t> slots;
   for (const Namespace* n : joined) {
-    slots.push_back(
-        plan->AddSlot({Plan::Slot::Kind::kNamespace, n->path, NamespaceFlag(n->type)}));
+    slots.push_back(plan->AddSlot({Plan::Slot::Kind::kNamespace, n->path, NamespaceFlag(n->type)}));
     // Owned by the host's user namespace or by the one to be joined: tried on both sides.
     Join(*n, /*may_fail=*/user != nullptr, slots.back(), plan);
   }

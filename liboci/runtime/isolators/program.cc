@@ -43,8 +43,8 @@ absl::Status PreparePrivileges(const PlanInput& in, Plan* plan) {
   uint64_t inheritable = CapabilityMask(caps.inheritable, &unknown);
   uint64_t ambient = CapabilityMask(caps.ambient, &unknown);
   if (!unknown.empty())
-    in.Warn(absl::StrCat("process.capabilities: unknown and left out: ",
-                         absl::StrJoin(unknown, ", ")));
+    in.Warn(
+        absl::StrCat("process.capabilities: unknown and left out: ", absl::StrJoin(unknown, ", ")));
   // Without the flag a filter needs CAP_SYS_ADMIN: it comes before the capabilities go.
   if (in.filter != nullptr && !p.no_new_privileges) AddFilter(*in.filter, plan);
   if (p.user.uid != 0) plan->Add(COAM_OP_CHDIR).Text(1, p.cwd).Flags(1);

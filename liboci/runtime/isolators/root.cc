@@ -13,10 +13,14 @@ namespace {
 
 absl::StatusOr<uint64_t> Propagation(std::string_view text) {
   constexpr std::pair<std::string_view, uint64_t> kRows[] = {
-      {"", MS_SLAVE | MS_REC},           {"shared", MS_SHARED},
-      {"rshared", MS_SHARED | MS_REC},   {"slave", MS_SLAVE},
-      {"rslave", MS_SLAVE | MS_REC},     {"private", MS_PRIVATE},
-      {"rprivate", MS_PRIVATE | MS_REC}, {"unbindable", MS_UNBINDABLE},
+      {"", MS_SLAVE | MS_REC},
+      {"shared", MS_SHARED},
+      {"rshared", MS_SHARED | MS_REC},
+      {"slave", MS_SLAVE},
+      {"rslave", MS_SLAVE | MS_REC},
+      {"private", MS_PRIVATE},
+      {"rprivate", MS_PRIVATE | MS_REC},
+      {"unbindable", MS_UNBINDABLE},
       {"runbindable", MS_UNBINDABLE | MS_REC}};
   for (const auto& [name, flags] : kRows)
     if (name == text) return flags;
@@ -32,8 +36,7 @@ absl::Status PrepareRoot(const PlanInput& in, Plan* plan) {
     return absl::OkStatus();
   }
   const Namespace* ns = in.spec->FindNamespace("mount");
-  if (ns == nullptr)
-    return FailSpec("root", "a root needs a mount namespace in linux.namespaces");
+  if (ns == nullptr) return FailSpec("root", "a root needs a mount namespace in linux.namespaces");
   COAM_ASSIGN_OR_RETURN(uint64_t flags, Propagation(in.spec->linux_.rootfs_propagation));
   bool shared = (flags & MS_SHARED) != 0;
   // Unbindable mounts cannot be cloned: until the end the tree is a slave of the host's.

@@ -51,8 +51,12 @@ absl::StatusOr<uint32_t> Action(std::string_view name, std::optional<uint32_t> e
 
 absl::StatusOr<scmp_compare> Comparison(std::string_view op) {
   constexpr std::pair<std::string_view, scmp_compare> kOps[] = {
-      {"SCMP_CMP_NE", SCMP_CMP_NE}, {"SCMP_CMP_LT", SCMP_CMP_LT}, {"SCMP_CMP_LE", SCMP_CMP_LE},
-      {"SCMP_CMP_EQ", SCMP_CMP_EQ}, {"SCMP_CMP_GE", SCMP_CMP_GE}, {"SCMP_CMP_GT", SCMP_CMP_GT},
+      {"SCMP_CMP_NE", SCMP_CMP_NE},
+      {"SCMP_CMP_LT", SCMP_CMP_LT},
+      {"SCMP_CMP_LE", SCMP_CMP_LE},
+      {"SCMP_CMP_EQ", SCMP_CMP_EQ},
+      {"SCMP_CMP_GE", SCMP_CMP_GE},
+      {"SCMP_CMP_GT", SCMP_CMP_GT},
       {"SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ}};
   for (const auto& [name, value] : kOps)
     if (name == op) return value;
@@ -61,15 +65,24 @@ absl::StatusOr<scmp_compare> Comparison(std::string_view op) {
 
 absl::StatusOr<uint32_t> Architecture(std::string_view name) {
   constexpr std::pair<std::string_view, uint32_t> kArches[] = {
-      {"SCMP_ARCH_X86", SCMP_ARCH_X86},           {"SCMP_ARCH_X86_64", SCMP_ARCH_X86_64},
-      {"SCMP_ARCH_X32", SCMP_ARCH_X32},           {"SCMP_ARCH_ARM", SCMP_ARCH_ARM},
-      {"SCMP_ARCH_AARCH64", SCMP_ARCH_AARCH64},   {"SCMP_ARCH_MIPS", SCMP_ARCH_MIPS},
-      {"SCMP_ARCH_MIPS64", SCMP_ARCH_MIPS64},     {"SCMP_ARCH_MIPS64N32", SCMP_ARCH_MIPS64N32},
-      {"SCMP_ARCH_MIPSEL", SCMP_ARCH_MIPSEL},     {"SCMP_ARCH_MIPSEL64", SCMP_ARCH_MIPSEL64},
-      {"SCMP_ARCH_MIPSEL64N32", SCMP_ARCH_MIPSEL64N32}, {"SCMP_ARCH_PPC", SCMP_ARCH_PPC},
-      {"SCMP_ARCH_PPC64", SCMP_ARCH_PPC64},       {"SCMP_ARCH_PPC64LE", SCMP_ARCH_PPC64LE},
-      {"SCMP_ARCH_S390", SCMP_ARCH_S390},         {"SCMP_ARCH_S390X", SCMP_ARCH_S390X},
-      {"SCMP_ARCH_PARISC", SCMP_ARCH_PARISC},     {"SCMP_ARCH_PARISC64", SCMP_ARCH_PARISC64},
+      {"SCMP_ARCH_X86", SCMP_ARCH_X86},
+      {"SCMP_ARCH_X86_64", SCMP_ARCH_X86_64},
+      {"SCMP_ARCH_X32", SCMP_ARCH_X32},
+      {"SCMP_ARCH_ARM", SCMP_ARCH_ARM},
+      {"SCMP_ARCH_AARCH64", SCMP_ARCH_AARCH64},
+      {"SCMP_ARCH_MIPS", SCMP_ARCH_MIPS},
+      {"SCMP_ARCH_MIPS64", SCMP_ARCH_MIPS64},
+      {"SCMP_ARCH_MIPS64N32", SCMP_ARCH_MIPS64N32},
+      {"SCMP_ARCH_MIPSEL", SCMP_ARCH_MIPSEL},
+      {"SCMP_ARCH_MIPSEL64", SCMP_ARCH_MIPSEL64},
+      {"SCMP_ARCH_MIPSEL64N32", SCMP_ARCH_MIPSEL64N32},
+      {"SCMP_ARCH_PPC", SCMP_ARCH_PPC},
+      {"SCMP_ARCH_PPC64", SCMP_ARCH_PPC64},
+      {"SCMP_ARCH_PPC64LE", SCMP_ARCH_PPC64LE},
+      {"SCMP_ARCH_S390", SCMP_ARCH_S390},
+      {"SCMP_ARCH_S390X", SCMP_ARCH_S390X},
+      {"SCMP_ARCH_PARISC", SCMP_ARCH_PARISC},
+      {"SCMP_ARCH_PARISC64", SCMP_ARCH_PARISC64},
       {"SCMP_ARCH_RISCV64", SCMP_ARCH_RISCV64}};
   for (const auto& [arch, token] : kArches)
     if (arch == name) return token;

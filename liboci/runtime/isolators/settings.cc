@@ -37,13 +37,12 @@ const Name* Find(const Name (&rows)[N], std::string_view name) {
 }
 
 constexpr Name kRlimits[] = {
-    {"RLIMIT_CPU", 0},        {"RLIMIT_FSIZE", 1},   {"RLIMIT_DATA", 2},    {"RLIMIT_STACK", 3},
-    {"RLIMIT_CORE", 4},       {"RLIMIT_RSS", 5},     {"RLIMIT_NPROC", 6},   {"RLIMIT_NOFILE", 7},
-    {"RLIMIT_MEMLOCK", 8},    {"RLIMIT_AS", 9},      {"RLIMIT_LOCKS", 10},
-    {"RLIMIT_SIGPENDING", 11}, {"RLIMIT_MSGQUEUE", 12}, {"RLIMIT_NICE", 13},
-    {"RLIMIT_RTPRIO", 14},    {"RLIMIT_RTTIME", 15}};
-constexpr Name kPolicies[] = {{"SCHED_OTHER", 0}, {"SCHED_FIFO", 1}, {"SCHED_RR", 2},
-                              {"SCHED_BATCH", 3}, {"SCHED_ISO", 4},  {"SCHED_IDLE", 5},
+    {"RLIMIT_CPU", 0},       {"RLIMIT_FSIZE", 1}, {"RLIMIT_DATA", 2},    {"RLIMIT_STACK", 3},
+    {"RLIMIT_CORE", 4},      {"RLIMIT_RSS", 5},   {"RLIMIT_NPROC", 6},   {"RLIMIT_NOFILE", 7},
+    {"RLIMIT_MEMLOCK", 8},   {"RLIMIT_AS", 9},    {"RLIMIT_LOCKS", 10},  {"RLIMIT_SIGPENDING", 11},
+    {"RLIMIT_MSGQUEUE", 12}, {"RLIMIT_NICE", 13}, {"RLIMIT_RTPRIO", 14}, {"RLIMIT_RTTIME", 15}};
+constexpr Name kPolicies[] = {{"SCHED_OTHER", 0},   {"SCHED_FIFO", 1}, {"SCHED_RR", 2},
+                              {"SCHED_BATCH", 3},   {"SCHED_ISO", 4},  {"SCHED_IDLE", 5},
                               {"SCHED_DEADLINE", 6}};
 constexpr Name kSchedFlags[] = {
     {"SCHED_FLAG_RESET_ON_FORK", 0x01}, {"SCHED_FLAG_RECLAIM", 0x02},
@@ -52,26 +51,28 @@ constexpr Name kSchedFlags[] = {
     {"SCHED_FLAG_UTIL_CLAMP_MAX", 0x40}};
 constexpr Name kIoClasses[] = {
     {"IOPRIO_CLASS_RT", 1}, {"IOPRIO_CLASS_BE", 2}, {"IOPRIO_CLASS_IDLE", 3}};
-constexpr Name kMemoryModes[] = {
-    {"MPOL_DEFAULT", 0},    {"MPOL_PREFERRED", 1}, {"MPOL_BIND", 2},
-    {"MPOL_INTERLEAVE", 3}, {"MPOL_LOCAL", 4},     {"MPOL_PREFERRED_MANY", 5},
-    {"MPOL_WEIGHTED_INTERLEAVE", 6}};
+constexpr Name kMemoryModes[] = {{"MPOL_DEFAULT", 0},
+                                 {"MPOL_PREFERRED", 1},
+                                 {"MPOL_BIND", 2},
+                                 {"MPOL_INTERLEAVE", 3},
+                                 {"MPOL_LOCAL", 4},
+                                 {"MPOL_PREFERRED_MANY", 5},
+                                 {"MPOL_WEIGHTED_INTERLEAVE", 6}};
 constexpr Name kMemoryFlags[] = {{"MPOL_F_NUMA_BALANCING", 1u << 13},
                                  {"MPOL_F_RELATIVE_NODES", 1u << 14},
                                  {"MPOL_F_STATIC_NODES", 1u << 15}};
 
 // Which new namespace makes a setting the container's own.
 absl::Status CheckSysctl(const PlanInput& in, const std::string& key, const std::string& path) {
-  constexpr std::string_view kIpc[] = {"kernel/msgmax", "kernel/msgmnb", "kernel/msgmni",
-                                       "kernel/sem",    "kernel/shmall", "kernel/shmmax",
+  constexpr std::string_view kIpc[] = {"kernel/msgmax", "kernel/msgmnb",         "kernel/msgmni",
+                                       "kernel/sem",    "kernel/shmall",         "kernel/shmmax",
                                        "kernel/shmmni", "kernel/shm_rmid_forced"};
   std::string at = absl::StrCat("linux.sysctl[", key, "]");
   for (std::string_view part : {"..", "//"})
     if (absl::StrContains(path, part)) return FailSpec(at, "is not a key");
   auto own = [&in](std::string_view type) { return in.spec->FindNamespace(type) != nullptr; };
   for (std::string_view k : kIpc)
-    if (path == k)
-      return own("ipc") ? absl::OkStatus() : FailSpec(at, "needs an ipc namespace");
+    if (path == k) return own("ipc") ? absl::OkStatus() : FailSpec(at, "needs an ipc namespace");
   if (absl::StartsWith(path, "fs/mqueue/"))
     return own("ipc") ? absl::OkStatus() : FailSpec(at, "needs an ipc namespace");
   if (absl::StartsWith(path, "net/"))
@@ -179,7 +180,8 @@ absl::Status PrepareScheduling(const PlanInput& in, Plan* plan) {
     const Scheduler& s = *in.process->scheduler;
     const Name* policy = Find(kPolicies, s.policy);
     if (policy == nullptr)
-      return FailSpec("process.scheduler.policy", absl::StrCat("unknown policy \"", s.policy, "\""));
+      return FailSpec("process.scheduler.policy",
+                      absl::StrCat("unknown policy \"", s.policy, "\""));
     SchedAttr attr = {};
     attr.size = 48;
     attr.policy = static_cast<uint32_t>(policy->value);
@@ -203,7 +205,8 @@ absl::Status PrepareScheduling(const PlanInput& in, Plan* plan) {
     const IoPriority& io = *in.process->io_priority;
     const Name* io_class = Find(kIoClasses, io.io_class);
     if (io_class == nullptr)
-      return FailSpec("process.ioPriority.class", absl::StrCat("unknown class \"", io.io_class, "\""));
+      return FailSpec("process.ioPriority.class",
+                      absl::StrCat("unknown class \"", io.io_class, "\""));
     plan->Add(COAM_OP_IOPRIO).Num(0, io_class->value << 13 | static_cast<uint64_t>(io.priority));
   }
   if (in.exec && in.process->exec_cpu_affinity && !in.process->exec_cpu_affinity->final.empty()) {

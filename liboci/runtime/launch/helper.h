@@ -14,13 +14,13 @@
 struct helper {
   const struct coam_plan_header *plan;
   const struct coam_step *steps;
-  uint32_t step;        /* the one being carried out */
-  int root;             /* the container's root, -1 before COAM_OP_ROOT */
-  int mask_dir;         /* a mounted empty directory to clone, or -1 */
-  int in_directory;     /* CHDIR has worked */
-  const char *program;  /* found by COAM_OP_LOOKUP */
+  uint32_t step;       /* the one being carried out */
+  int root;            /* the container's root, -1 before COAM_OP_ROOT */
+  int mask_dir;        /* a mounted empty directory to clone, or -1 */
+  int in_directory;    /* CHDIR has worked */
+  const char *program; /* found by COAM_OP_LOOKUP */
   char program_buffer[4096];
-  char text[1024];      /* detail of the failure, or empty */
+  char text[1024]; /* detail of the failure, or empty */
 };
 extern struct helper helper;
 

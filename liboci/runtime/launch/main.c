@@ -116,7 +116,8 @@ __attribute__((noreturn, used)) void helper_main(long *stack) {
 
 #if defined(__x86_64__)
 __asm__(
-    ".globl _start\n_start:\n\txor %ebp,%ebp\n\tmov %rsp,%rdi\n\tand $-16,%rsp\n\tcall helper_main\n"
+    ".globl _start\n_start:\n\txor %ebp,%ebp\n\tmov %rsp,%rdi\n\tand $-16,%rsp\n\tcall "
+    "helper_main\n"
     "\thlt\n");
 #else
 __asm__(".globl _start\n_start:\n\tmov x29,#0\n\tmov x0,sp\n\tbl helper_main\n\tbrk #1\n");

@@ -18,9 +18,9 @@ enum { COAM_SLOT_SYNC = 0, COAM_SLOT_PLAN = 1, COAM_SLOT_LISTEN = 2, COAM_SLOT_F
 
 struct coam_plan_header {
   uint32_t magic, version;
-  uint32_t size;      /* of the whole block */
+  uint32_t size; /* of the whole block */
   uint32_t nsteps;
-  uint32_t fd_base;   /* descriptors below belong to the program */
+  uint32_t fd_base; /* descriptors below belong to the program */
   uint32_t nslots;
   uint32_t reserved[2];
 };
@@ -35,17 +35,17 @@ struct coam_step {
 enum coam_op {
   COAM_OP_NONE = 0,
   /* Namespaces and ids */
-  COAM_OP_JOIN = 1,         /* n0 slot of the namespace, n1 CLONE_NEW* type */
-  COAM_OP_JOIN_PIDFD = 2,   /* n0 slot of the pidfd, n1 CLONE_NEW* set */
-  COAM_OP_UNSHARE = 3,      /* n0 CLONE_NEW* set */
-  COAM_OP_CLONE = 4,        /* n0 CLONE_NEW* set: goes on in a sibling, child of the host */
-  COAM_OP_WAIT_MAPS = 5,    /* host writes the id maps, answers 'm' */
-  COAM_OP_SET_IDS = 6,      /* n0 uid, n1 gid: all three of each; flags 1: drop groups */
-  COAM_OP_WAIT_CGROUP = 7,  /* waits for 'c': the host has attached this process */
-  COAM_OP_WAIT_HOST = 8,    /* reports NAMESPACES, waits for 'h': host-side hooks are done */
+  COAM_OP_JOIN = 1,        /* n0 slot of the namespace, n1 CLONE_NEW* type */
+  COAM_OP_JOIN_PIDFD = 2,  /* n0 slot of the pidfd, n1 CLONE_NEW* set */
+  COAM_OP_UNSHARE = 3,     /* n0 CLONE_NEW* set */
+  COAM_OP_CLONE = 4,       /* n0 CLONE_NEW* set: goes on in a sibling, child of the host */
+  COAM_OP_WAIT_MAPS = 5,   /* host writes the id maps, answers 'm' */
+  COAM_OP_SET_IDS = 6,     /* n0 uid, n1 gid: all three of each; flags 1: drop groups */
+  COAM_OP_WAIT_CGROUP = 7, /* waits for 'c': the host has attached this process */
+  COAM_OP_WAIT_HOST = 8,   /* reports NAMESPACES, waits for 'h': host-side hooks are done */
   COAM_OP_SETSID = 9,
-  COAM_OP_KEYRING = 10,     /* s0 name of the new session keyring */
-  COAM_OP_DUMPABLE = 11,    /* n0 value */
+  COAM_OP_KEYRING = 10,  /* s0 name of the new session keyring */
+  COAM_OP_DUMPABLE = 11, /* n0 value */
   /* Root and mounts */
   COAM_OP_PROPAGATION = 20, /* n0 MS_* on "/" of the process */
   COAM_OP_ROOT = 21,        /* s0 path; or n0 slot of a detached tree; n1 MS_* propagation of it;
@@ -66,8 +66,8 @@ enum coam_op {
                                mounts with the host */
   COAM_OP_ROOT_PROPAGATION = 32, /* n0 MS_* on the new root, after the pivot */
   COAM_OP_ROOT_READONLY = 33,
-  COAM_OP_TMPCOPYUP = 34,   /* like MOUNT, and what lay there is copied up */
-  COAM_OP_MKDIR = 35,       /* s2 path; n0 mode */
+  COAM_OP_TMPCOPYUP = 34, /* like MOUNT, and what lay there is copied up */
+  COAM_OP_MKDIR = 35,     /* s2 path; n0 mode */
   /* Settings of the process and its namespaces */
   COAM_OP_PROC_WRITE = 50,  /* s1 path below the host's /proc, s2 value */
   COAM_OP_HOSTNAME = 51,    /* s1 name */
@@ -82,41 +82,41 @@ enum coam_op {
   COAM_OP_LABEL_EXEC = 60,  /* s1 file below /proc/self/attr, s2 value */
   COAM_OP_LOOPBACK = 61,    /* sets lo up in the current network namespace */
   /* Privileges */
-  COAM_OP_BOUNDING = 70,    /* n0 mask of capabilities kept */
-  COAM_OP_USER = 71,        /* n0 uid, n1 gid, n2 count of groups, s1 uint32 array; flags 1: no
+  COAM_OP_BOUNDING = 70, /* n0 mask of capabilities kept */
+  COAM_OP_USER = 71,     /* n0 uid, n1 gid, n2 count of groups, s1 uint32 array; flags 1: no
                                setgroups */
-  COAM_OP_CAPS = 72,        /* n0 effective, n1 permitted, n2 inheritable, n3 ambient */
+  COAM_OP_CAPS = 72,     /* n0 effective, n1 permitted, n2 inheritable, n3 ambient */
   COAM_OP_NO_NEW_PRIVS = 73,
-  COAM_OP_SECCOMP = 74,     /* s1 sock_filter array, n0 count, n1 flags; flags 1: has a listener */
+  COAM_OP_SECCOMP = 74, /* s1 sock_filter array, n0 count, n1 flags; flags 1: has a listener */
   /* Program */
-  COAM_OP_CHDIR = 90,       /* s1 path; flags 1: a refusal is left to the next CHDIR, which
+  COAM_OP_CHDIR = 90, /* s1 path; flags 1: a refusal is left to the next CHDIR, which
                                does nothing if this one worked */
-  COAM_OP_HOOK = 91,        /* s0 path, s1 argv, s2 environment, s3 state text; n0 seconds or 0,
+  COAM_OP_HOOK = 91,  /* s0 path, s1 argv, s2 environment, s3 state text; n0 seconds or 0,
                                n1 count argv, n2 count environment, n3 length, n4 offset of pid */
-  COAM_OP_READY = 92,       /* flags 1: reports READY, waits for 'k', then for a connection
+  COAM_OP_READY = 92, /* flags 1: reports READY, waits for 'k', then for a connection
                                to COAM_SLOT_LISTEN that says 'g'; else waits for 'g' */
-  COAM_OP_EXEC = 93,        /* s1 argv, n1 count, s2 environment, n2 count, s3 PATH */
+  COAM_OP_EXEC = 93,  /* s1 argv, n1 count, s2 environment, n2 count, s3 PATH */
   COAM_OP_PAUSE = 94,
-  COAM_OP_LOOKUP = 95       /* s1 argv[0], s3 PATH: finds the program, as the user it will run as */
+  COAM_OP_LOOKUP = 95 /* s1 argv[0], s3 PATH: finds the program, as the user it will run as */
 };
 
 /* Flags of MOUNT and BIND. */
 #define COAM_BIND_RECURSIVE 1u
-#define COAM_BIND_NO_CREATE 2u  /* target must exist */
-#define COAM_BIND_OPTIONAL 4u   /* a missing source is skipped */
-#define COAM_MOUNT_PLAIN 8u     /* the target itself must not be a symbolic link (proc, sysfs) */
-#define COAM_MOUNT_ON_PROC 16u  /* the target may lie on procfs */
+#define COAM_BIND_NO_CREATE 2u /* target must exist */
+#define COAM_BIND_OPTIONAL 4u  /* a missing source is skipped */
+#define COAM_MOUNT_PLAIN 8u    /* the target itself must not be a symbolic link (proc, sysfs) */
+#define COAM_MOUNT_ON_PROC 16u /* the target may lie on procfs */
 
 /* Helper -> host, SOCK_SEQPACKET: this record, then `size` bytes; descriptors by SCM_RIGHTS. */
 enum coam_report_kind {
-  COAM_REPORT_ERROR = 1,      /* value = errno; text = what exactly, or empty */
-  COAM_REPORT_CHILD = 2,      /* value = pid in the caller's view; fd = its pidfd */
+  COAM_REPORT_ERROR = 1, /* value = errno; text = what exactly, or empty */
+  COAM_REPORT_CHILD = 2, /* value = pid in the caller's view; fd = its pidfd */
   COAM_REPORT_MAPS = 3,
   COAM_REPORT_NAMESPACES = 4,
   COAM_REPORT_READY = 5,
-  COAM_REPORT_CONSOLE = 6,    /* fd = master; text = its name in the container */
-  COAM_REPORT_SECCOMP = 7,    /* fd = listener */
-  COAM_REPORT_NOTE = 8        /* value = errno; done, but: text */
+  COAM_REPORT_CONSOLE = 6, /* fd = master; text = its name in the container */
+  COAM_REPORT_SECCOMP = 7, /* fd = listener */
+  COAM_REPORT_NOTE = 8     /* value = errno; done, but: text */
 };
 struct coam_report {
   uint32_t kind;

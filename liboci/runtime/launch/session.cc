@@ -281,9 +281,7 @@ absl::Status StepError(const Plan* plan, const Report& report) {
   if (!report.text.empty() && plan != nullptr && plan->OpAt(report.step) == COAM_OP_HOOK)
     return base::Fail(reason).Detail("run.step", report.step + 1) << text << ": " << report.text;
   if (!report.text.empty()) absl::StrAppend(&text, ": ", report.text);
-  return base::FailErrno(reason, report.value)
-             .Detail("run.step", report.step + 1)
-         << text;
+  return base::FailErrno(reason, report.value).Detail("run.step", report.step + 1) << text;
 }
 
 }  // namespace coaming::run

@@ -9,17 +9,17 @@ namespace coaming::run::internal {
 
 struct SpawnBlock {
   // in
-  uint64_t flags;         // CLONE_NEW*, besides what the spawn itself needs
-  int cgroup_fd;          // a v2 directory to be born in, or -1
-  int helper_fd;          // executed by execveat
-  const int* sources;     // n descriptors ...
-  const int* targets;     // ... and their numbers in the child, all below `close_from`
+  uint64_t flags;      // CLONE_NEW*, besides what the spawn itself needs
+  int cgroup_fd;       // a v2 directory to be born in, or -1
+  int helper_fd;       // executed by execveat
+  const int* sources;  // n descriptors ...
+  const int* targets;  // ... and their numbers in the child, all below `close_from`
   int n;
-  int scratch;            // numbers from here on are free for the child to use
-  int plan_fd_number;     // told to the helper
+  int scratch;         // numbers from here on are free for the child to use
+  int plan_fd_number;  // told to the helper
   // out
   int pidfd;
-  int failed_errno;       // of clone or exec
+  int failed_errno;  // of clone or exec
   int failed_exec;
 };
 

@@ -65,7 +65,6 @@ long step_hook(const struct coam_step *s) {
   const char *end = helper.text + sizeof helper.text;
   if ((status & 0x7f) == 0)
     number_append(text_append(helper.text, end, "it exited with "), end, status >> 8 & 0xff);
-  else
-    number_append(text_append(helper.text, end, "it was killed by signal "), end, status & 0x7f);
+  else number_append(text_append(helper.text, end, "it was killed by signal "), end, status & 0x7f);
   return -ECHILD;
 }

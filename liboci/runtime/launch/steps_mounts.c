@@ -70,8 +70,7 @@ static long after_mount(const struct coam_step *s, const char *path, uint64_t pr
   int fd = in_root(path, O_PATH);
   if (fd < 0) return fd;
   long r = set_attributes(fd, set, clear, 0, AT_RECURSIVE);
-  if (r == 0)
-    r = set_attributes(fd, 0, 0, propagation, (propagation & MS_REC) ? AT_RECURSIVE : 0);
+  if (r == 0) r = set_attributes(fd, 0, 0, propagation, (propagation & MS_REC) ? AT_RECURSIVE : 0);
   sys_close(fd);
   return r;
 }
@@ -106,7 +105,8 @@ static long step_bind(const struct coam_step *s) {
     r = type_of(target, &target_mode);
     if (r == 0 && (mode == MODE_DIR) != (target_mode == MODE_DIR)) {
       detail(mode == MODE_DIR ? "the source is a directory, the target is not"
-                              : "the target is a directory, the source is not", NULL);
+                              : "the target is a directory, the source is not",
+             NULL);
       r = -ENOTDIR;
     }
     if (r == 0) r = put_tree(tree, target);
@@ -155,8 +155,8 @@ static int null_tree(void) {
   int tree = (int)sys_open_tree(AT_FDCWD, "/dev/null", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
   if (tree < 0) return tree;
   long r = sys_statx(tree, "", AT_EMPTY_PATH, STATX_TYPE, &st);
-  if (r == 0 && ((st.stx_mode & MODE_TYPE) != MODE_CHR || st.stx_rdev_major != 1 ||
-                 st.stx_rdev_minor != 3)) {
+  if (r == 0 &&
+      ((st.stx_mode & MODE_TYPE) != MODE_CHR || st.stx_rdev_major != 1 || st.stx_rdev_minor != 3)) {
     detail("the host's /dev/null is not the null device", NULL);
     r = -ENODEV;
   }
@@ -173,10 +173,8 @@ static long step_mask(const struct coam_step *s) {
   if (r == 0) {
     int tree = mode == MODE_DIR ? empty_tree() : null_tree();
     r = tree < 0 ? tree : put_tree(tree, target);
-    if (r == 0 && mode == MODE_DIR && helper.mask_dir < 0)
-      helper.mask_dir = tree;
-    else if (tree >= 0)
-      sys_close(tree);
+    if (r == 0 && mode == MODE_DIR && helper.mask_dir < 0) helper.mask_dir = tree;
+    else if (tree >= 0) sys_close(tree);
   }
   sys_close(target);
   return r;
@@ -185,8 +183,8 @@ static long step_mask(const struct coam_step *s) {
 static long step_readonly(const struct coam_step *s) {
   int target = in_root(plan_text(s->s[2]), O_PATH);
   if (target < 0) return skipped(target) ? 0 : target;
-  int tree = (int)sys_open_tree(target, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC |
-                                                AT_RECURSIVE);
+  int tree = (int)sys_open_tree(target, "",
+                                AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE);
   long r = tree;
   if (tree >= 0) {
     r = set_attributes(tree, MOUNT_ATTR_RDONLY, 0, 0, AT_RECURSIVE);
@@ -289,38 +287,25 @@ long step_mounts(const struct coam_step *s) {
   long r;
   const char *name;
   switch (s->op) {
-    case COAM_OP_PROPAGATION:
-      return sys_mount(NULL, "/", NULL, s->n[0], NULL);
-    case COAM_OP_ROOT:
-      return step_root(s);
-    case COAM_OP_MOUNT:
-      return step_mount(s);
-    case COAM_OP_BIND:
-      return step_bind(s);
-    case COAM_OP_REMOUNT:
-      return step_remount(s);
-    case COAM_OP_MASK:
-      return step_mask(s);
-    case COAM_OP_READONLY:
-      return step_readonly(s);
-    case COAM_OP_MKNOD:
-      return step_mknod(s);
-    case COAM_OP_BIND_NODE:
-      return step_bind_node(s);
-    case COAM_OP_SYMLINK:
-      return step_symlink(s);
-    case COAM_OP_PIVOT:
-      return step_pivot(s);
+    case COAM_OP_PROPAGATION: return sys_mount(NULL, "/", NULL, s->n[0], NULL);
+    case COAM_OP_ROOT: return step_root(s);
+    case COAM_OP_MOUNT: return step_mount(s);
+    case COAM_OP_BIND: return step_bind(s);
+    case COAM_OP_REMOUNT: return step_remount(s);
+    case COAM_OP_MASK: return step_mask(s);
+    case COAM_OP_READONLY: return step_readonly(s);
+    case COAM_OP_MKNOD: return step_mknod(s);
+    case COAM_OP_BIND_NODE: return step_bind_node(s);
+    case COAM_OP_SYMLINK: return step_symlink(s);
+    case COAM_OP_PIVOT: return step_pivot(s);
     case COAM_OP_ROOT_PROPAGATION:
       return set_attributes(helper.root, 0, 0, s->n[0], (s->n[0] & MS_REC) ? AT_RECURSIVE : 0);
-    case COAM_OP_ROOT_READONLY:
-      return set_attributes(helper.root, MOUNT_ATTR_RDONLY, 0, 0, 0);
+    case COAM_OP_ROOT_READONLY: return set_attributes(helper.root, MOUNT_ATTR_RDONLY, 0, 0, 0);
     case COAM_OP_MKDIR:
       fd = parent_in_root(plan_text(s->s[2]), &name);
       if (fd < 0) return fd;
       r = SYS3(__NR_mkdirat, fd, name, s->n[0]);
       return r == -EEXIST ? 0 : r;
-    default:
-      return -ENOSYS;
+    default: return -ENOSYS;
   }
 }

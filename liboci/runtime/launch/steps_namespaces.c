@@ -22,12 +22,9 @@ long step_namespaces(const struct coam_step *s) {
     case COAM_OP_JOIN:
       r = SYS2(__NR_setns, slot_fd(s->n[0]), s->n[1]);
       return (s->flags & 1) && r == -EPERM ? 0 : r;
-    case COAM_OP_JOIN_PIDFD:
-      return SYS2(__NR_setns, slot_fd(s->n[0]), s->n[1]);
-    case COAM_OP_UNSHARE:
-      return SYS1(__NR_unshare, s->n[0]);
-    case COAM_OP_CLONE:
-      return step_clone(s->n[0]);
+    case COAM_OP_JOIN_PIDFD: return SYS2(__NR_setns, slot_fd(s->n[0]), s->n[1]);
+    case COAM_OP_UNSHARE: return SYS1(__NR_unshare, s->n[0]);
+    case COAM_OP_CLONE: return step_clone(s->n[0]);
     case COAM_OP_WAIT_MAPS:
       r = report(COAM_REPORT_MAPS, 0, NULL, -1);
       return r < 0 ? r : wait_for('m');
@@ -38,8 +35,7 @@ long step_namespaces(const struct coam_step *s) {
       }
       r = SYS3(__NR_setresgid, s->n[1], s->n[1], s->n[1]);
       return r < 0 ? r : SYS3(__NR_setresuid, s->n[0], s->n[0], s->n[0]);
-    case COAM_OP_WAIT_CGROUP:
-      return wait_for('c');
+    case COAM_OP_WAIT_CGROUP: return wait_for('c');
     case COAM_OP_WAIT_HOST:
       r = report(COAM_REPORT_NAMESPACES, 0, NULL, -1);
       return r < 0 ? r : wait_for('h');
@@ -51,9 +47,7 @@ long step_namespaces(const struct coam_step *s) {
       /* No keyrings in this kernel, refused by a filter, or the quota is used up: go without. */
       if (r < 0) note(r, "no session keyring");
       return 0;
-    case COAM_OP_DUMPABLE:
-      return sys_prctl(PR_SET_DUMPABLE, s->n[0], 0, 0);
-    default:
-      return -ENOSYS;
+    case COAM_OP_DUMPABLE: return sys_prctl(PR_SET_DUMPABLE, s->n[0], 0, 0);
+    default: return -ENOSYS;
   }
 }

@@ -79,17 +79,11 @@ static long set_filter(const struct coam_step *s) {
 
 long step_privileges(const struct coam_step *s) {
   switch (s->op) {
-    case COAM_OP_BOUNDING:
-      return bounding(s->n[0]);
-    case COAM_OP_USER:
-      return set_user(s);
-    case COAM_OP_CAPS:
-      return set_caps(s);
-    case COAM_OP_NO_NEW_PRIVS:
-      return sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0);
-    case COAM_OP_SECCOMP:
-      return set_filter(s);
-    default:
-      return -ENOSYS;
+    case COAM_OP_BOUNDING: return bounding(s->n[0]);
+    case COAM_OP_USER: return set_user(s);
+    case COAM_OP_CAPS: return set_caps(s);
+    case COAM_OP_NO_NEW_PRIVS: return sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0);
+    case COAM_OP_SECCOMP: return set_filter(s);
+    default: return -ENOSYS;
   }
 }

@@ -139,17 +139,11 @@ static long pause_here(void) {
 
 long step_program(const struct coam_step *s) {
   switch (s->op) {
-    case COAM_OP_CHDIR:
-      return change_directory(s);
-    case COAM_OP_READY:
-      return ready(s);
-    case COAM_OP_LOOKUP:
-      return look_up(plan_text(s->s[1]), plan_text(s->s[3]));
-    case COAM_OP_EXEC:
-      return execute(s);
-    case COAM_OP_PAUSE:
-      return pause_here();
-    default:
-      return -ENOSYS;
+    case COAM_OP_CHDIR: return change_directory(s);
+    case COAM_OP_READY: return ready(s);
+    case COAM_OP_LOOKUP: return look_up(plan_text(s->s[1]), plan_text(s->s[3]));
+    case COAM_OP_EXEC: return execute(s);
+    case COAM_OP_PAUSE: return pause_here();
+    default: return -ENOSYS;
   }
 }

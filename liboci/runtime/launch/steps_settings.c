@@ -50,36 +50,26 @@ long step_settings(const struct coam_step *s) {
   uint64_t limit[2];
   const char *text = plan_text(s->s[1]);
   switch (s->op) {
-    case COAM_OP_PROC_WRITE:
-      return proc_write(text, plan_text(s->s[2]));
-    case COAM_OP_HOSTNAME:
-      return SYS2(__NR_sethostname, text, text_length(text));
-    case COAM_OP_DOMAINNAME:
-      return SYS2(__NR_setdomainname, text, text_length(text));
+    case COAM_OP_PROC_WRITE: return proc_write(text, plan_text(s->s[2]));
+    case COAM_OP_HOSTNAME: return SYS2(__NR_sethostname, text, text_length(text));
+    case COAM_OP_DOMAINNAME: return SYS2(__NR_setdomainname, text, text_length(text));
     case COAM_OP_RLIMIT:
       limit[0] = s->n[1];
       limit[1] = s->n[2];
       return SYS4(__NR_prlimit64, 0, s->n[0], limit, NULL);
-    case COAM_OP_SCHEDULER:
-      return SYS3(__NR_sched_setattr, 0, text, 0);
-    case COAM_OP_IOPRIO:
-      return SYS3(__NR_ioprio_set, 1 /* IOPRIO_WHO_PROCESS */, 0, s->n[0]);
+    case COAM_OP_SCHEDULER: return SYS3(__NR_sched_setattr, 0, text, 0);
+    case COAM_OP_IOPRIO: return SYS3(__NR_ioprio_set, 1 /* IOPRIO_WHO_PROCESS */, 0, s->n[0]);
     case COAM_OP_AFFINITY: {
       long r = SYS3(__NR_sched_setaffinity, 0, s->n[0], text);
       return r < 0 ? r : 0;
     }
-    case COAM_OP_MEMPOLICY:
-      return SYS3(__NR_set_mempolicy, s->n[0], text, s->n[1]);
+    case COAM_OP_MEMPOLICY: return SYS3(__NR_set_mempolicy, s->n[0], text, s->n[1]);
     case COAM_OP_PERSONALITY: {
       long r = SYS1(__NR_personality, s->n[0]);
       return r < 0 ? r : 0;
     }
-    case COAM_OP_UMASK:
-      SYS1(__NR_umask, s->n[0]);
-      return 0;
-    case COAM_OP_LOOPBACK:
-      return loopback_up();
-    default:
-      return -ENOSYS;
+    case COAM_OP_UMASK: SYS1(__NR_umask, s->n[0]); return 0;
+    case COAM_OP_LOOPBACK: return loopback_up();
+    default: return -ENOSYS;
   }
 }

@@ -86,8 +86,8 @@ static inline long sys_openat(int dir, const char *p, int flags, int mode) {
 }
 static inline long sys_write(int fd, const void *p, size_t n) { return SYS3(__NR_write, fd, p, n); }
 static inline long sys_read(int fd, void *p, size_t n) { return SYS3(__NR_read, fd, p, n); }
-static inline long sys_mount(const char *src, const char *dst, const char *type, unsigned long flags,
-                             const char *data) {
+static inline long sys_mount(const char *src, const char *dst, const char *type,
+                             unsigned long flags, const char *data) {
   return SYS5(__NR_mount, src, dst, type, flags, data);
 }
 static inline long sys_open_tree(int dir, const char *p, unsigned flags) {

@@ -40,9 +40,9 @@ Spec DefaultSpec() {
   deny.access = "rwm";
   s.linux_.resources->devices->push_back(deny);
   s.linux_.namespaces = {{"pid", ""}, {"network", ""}, {"ipc", ""}, {"uts", ""}, {"mount", ""}};
-  s.linux_.masked_paths = {"/proc/acpi",       "/proc/asound",      "/proc/kcore",
-                           "/proc/keys",       "/proc/latency_stats", "/proc/timer_list",
-                           "/proc/timer_stats", "/proc/sched_debug", "/sys/firmware",
+  s.linux_.masked_paths = {"/proc/acpi",        "/proc/asound",        "/proc/kcore",
+                           "/proc/keys",        "/proc/latency_stats", "/proc/timer_list",
+                           "/proc/timer_stats", "/proc/sched_debug",   "/sys/firmware",
                            "/proc/scsi"};
   s.linux_.readonly_paths = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
                              "/proc/sysrq-trigger"};

@@ -58,9 +58,6 @@ struct StateDocument {
 };
 std::string WriteState(const StateDocument& state, std::string_view indent = "");
 
-// FeaturesDocument is the features.md document of this build: what the code can do, not the host.
-std::string FeaturesDocument(std::string_view indent = "\t");
-
 }  // namespace coaming::run
 
 #endif  // COAMING_LIBOCI_SPEC_RUNTIME_RUNTIME_SPEC_H_

@@ -17,7 +17,7 @@ absl::Status Bad(std::string_view member, std::string_view message) {
 bool HasNul(std::string_view s) { return s.find('\0') != std::string_view::npos; }
 bool Absolute(std::string_view s) { return !s.empty() && s[0] == '/' && !HasNul(s); }
 
-constexpr std::string_view kNamespaces[] = {"pid", "network", "mount", "ipc",
+constexpr std::string_view kNamespaces[] = {"pid", "network", "mount",  "ipc",
                                             "uts", "user",    "cgroup", "time"};
 
 absl::Status CheckVersion(const Spec& s, std::vector<std::string>* warnings) {
@@ -28,7 +28,8 @@ absl::Status CheckVersion(const Spec& s, std::vector<std::string>* warnings) {
   if (v.substr(0, dot) != "1")
     return Bad("ociVersion", absl::StrCat("version ", v, " is not supported, only 1.x"));
   if (warnings != nullptr && v.size() > dot + 1 && (v[dot + 1] > '3' || v[dot + 2] != '.'))
-    warnings->push_back(absl::StrCat("ociVersion ", v, " is newer than 1.3: new members are ignored"));
+    warnings->push_back(
+        absl::StrCat("ociVersion ", v, " is newer than 1.3: new members are ignored"));
   return absl::OkStatus();
 }
 
@@ -85,8 +86,7 @@ absl::Status CheckLinux(const Spec& s) {
   const Namespace* user = s.FindNamespace("user");
   if ((!l.uid_mappings.empty() || !l.gid_mappings.empty()) && user == nullptr)
     return Bad("linux.uidMappings", "mappings need a user namespace");
-  if (user != nullptr && user->path.empty() &&
-      (l.uid_mappings.empty() || l.gid_mappings.empty()))
+  if (user != nullptr && user->path.empty() && (l.uid_mappings.empty() || l.gid_mappings.empty()))
     return Bad("linux.uidMappings", "a new user namespace needs uid and gid mappings");
   COAM_RETURN_IF_ERROR(CheckMaps(l.uid_mappings, "linux.uidMappings"));
   COAM_RETURN_IF_ERROR(CheckMaps(l.gid_mappings, "linux.gidMappings"));
@@ -110,7 +110,8 @@ absl::Status CheckLinux(const Spec& s) {
     if (HasNul(p)) return Bad("linux.readonlyPaths", "must not hold a NUL");
   if (l.resources)
     for (const auto& [file, value] : l.resources->unified)
-      if (file.empty() || absl::StrContains(file, "/") || HasNul(file) || file == ".." || file == ".")
+      if (file.empty() || absl::StrContains(file, "/") || HasNul(file) || file == ".." ||
+          file == ".")
         return Bad("linux.resources.unified", absl::StrCat("\"", file, "\" is not a file name"));
   if (l.seccomp) {
     if (!l.seccomp->listener_metadata.empty() && l.seccomp->listener_path.empty())
@@ -129,8 +130,8 @@ absl::Status Validate(const Spec& s, std::vector<std::string>* warnings) {
     if (m.destination.empty() || HasNul(m.destination))
       return Bad("mounts.destination", "must be a path");
     if (m.uid_mappings.empty() != m.gid_mappings.empty())
-      return Bad("mounts.uidMappings", absl::StrCat(m.destination,
-                                                    ": uidMappings and gidMappings go together"));
+      return Bad("mounts.uidMappings",
+                 absl::StrCat(m.destination, ": uidMappings and gidMappings go together"));
   }
   COAM_RETURN_IF_ERROR(CheckHooks(s.hooks.prestart, "prestart"));
   COAM_RETURN_IF_ERROR(CheckHooks(s.hooks.create_runtime, "createRuntime"));
