@@ -9,6 +9,7 @@
 #include "base/core/clock.h"
 #include "base/core/error.h"
 #include "base/core/status_macros.h"
+#include "base/json/json.h"
 #include "base/stream/stream.h"
 
 namespace coaming::trust {
@@ -231,6 +232,22 @@ absl::StatusOr<std::vector<KeyStore::Key>> KeyStore::List(const base::Op& op) {
     }
   }
   return out;
+}
+
+std::string KeysToJson(const std::vector<KeyStore::Key>& keys) {
+  base::json::Value out = base::json::Value::MakeObject();
+  out.Set("schema", "coam.sig.keystore.v1");
+  base::json::Value& list = out.Set("keys", base::json::Value::MakeArray());
+  for (const KeyStore::Key& key : keys) {
+    base::json::Value one = base::json::Value::MakeObject();
+    one.Set("prefix", key.prefix);
+    one.Set("fingerprint", key.fingerprint);
+    one.Set("local", key.local);
+    one.Set("masked", key.masked);
+    one.Set("userIds", key.user_ids);
+    list.Push(std::move(one));
+  }
+  return base::json::Write(out);
 }
 
 absl::StatusOr<std::vector<KeyFiles::Entry>> MemoryKeyFiles::List(const std::string& directory) {

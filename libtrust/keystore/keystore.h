@@ -102,6 +102,9 @@ class KeyStore {
   KeyFiles* system_;
 };
 
+// KeysToJson writes a list as JSON text, schema coam.sig.keystore.v1.
+std::string KeysToJson(const std::vector<KeyStore::Key>& keys);
+
 // CheckPrefix refuses what is no AC identifier: a scheme, "..", empty components. sig.trust_scope.
 absl::Status CheckPrefix(std::string_view prefix);
 

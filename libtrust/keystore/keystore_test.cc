@@ -114,15 +114,16 @@ TEST_CASE("keystore: a file whose name is not its key's fingerprint is refused",
   KeyStore store(&files, nullptr);
   base::Op op;
   openpgp::SecretKey ann = MakeKey("Ann"), eve = MakeKey("Eve");
-  REQUIRE(files.Write("prefix.d/example.com/" + ann.fingerprint(), eve.certificate().Armored())
-              .ok());
+  REQUIRE(
+      files.Write("prefix.d/example.com/" + ann.fingerprint(), eve.certificate().Armored()).ok());
   CHECK(base::HasReason(store.KeyringFor("example.com", op).status(), "sig.key_invalid"));
   REQUIRE(files.Remove("prefix.d/example.com/" + ann.fingerprint()).ok());
   REQUIRE(files.Write("prefix.d/example.com/key.asc", ann.certificate().Armored()).ok());
   CHECK(base::HasReason(store.KeyringFor("example.com", op).status(), "sig.key_invalid"));
 }
 
-TEST_CASE("keystore: each certificate of a key file gets a file of its own", "[libtrust][keystore]") {
+TEST_CASE("keystore: each certificate of a key file gets a file of its own",
+          "[libtrust][keystore]") {
   MemoryKeyFiles files;
   KeyStore store(&files, nullptr);
   base::Op op;

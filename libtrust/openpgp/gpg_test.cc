@@ -7,13 +7,12 @@
 #include "base/core/error.h"
 #include "base/core/op.h"
 #include "libtrust/openpgp/armor.h"
-#include "libtrust/openpgp/gpg_home.h"
 #include "libtrust/openpgp/sign.h"
+#include "libtrust/openpgp/test_gpg_home.h"
 #include "libtrust/openpgp/verify.h"
 
 namespace coaming::trust::openpgp {
 namespace {
-
 
 std::string Batch(const std::string& key_type, const std::string& more = "") {
   return "%no-protection\n" + key_type + "\nName-Real: Ann Signer\nName-Email: ann@example.com\n" +
@@ -23,13 +22,12 @@ std::string Batch(const std::string& key_type, const std::string& more = "") {
 TEST_CASE("gpg: a detached signature of each kind of key is good, and bad over other bytes",
           "[libtrust][openpgp][gpg]") {
   if (!GpgHome::Have("gpg")) SKIP("gpg is not installed");
-  const char* key = GENERATE("Key-Type: RSA\nKey-Length: 2048\nKey-Usage: sign\nSubkey-Type: RSA\n"
-                             "Subkey-Length: 2048\nSubkey-Usage: sign",
-                             "Key-Type: RSA\nKey-Length: 3072",
-                             "Key-Type: EDDSA\nKey-Curve: ed25519",
-                             "Key-Type: ECDSA\nKey-Curve: nistp256",
-                             "Key-Type: ECDSA\nKey-Curve: nistp384",
-                             "Key-Type: ECDSA\nKey-Curve: nistp521");
+  const char* key = GENERATE(
+      "Key-Type: RSA\nKey-Length: 2048\nKey-Usage: sign\nSubkey-Type: RSA\n"
+      "Subkey-Length: 2048\nSubkey-Usage: sign",
+      "Key-Type: RSA\nKey-Length: 3072", "Key-Type: EDDSA\nKey-Curve: ed25519",
+      "Key-Type: ECDSA\nKey-Curve: nistp256", "Key-Type: ECDSA\nKey-Curve: nistp384",
+      "Key-Type: ECDSA\nKey-Curve: nistp521");
   GpgHome home;
   home.Write("batch", Batch(key));
   std::string out;
@@ -191,7 +189,8 @@ TEST_CASE("gpg: secret keys travel both ways, protected and not", "[libtrust][op
   }
 }
 
-TEST_CASE("gpg: inline messages, compressed or not, give their content", "[libtrust][openpgp][gpg]") {
+TEST_CASE("gpg: inline messages, compressed or not, give their content",
+          "[libtrust][openpgp][gpg]") {
   if (!GpgHome::Have("gpg")) SKIP("gpg is not installed");
   GpgHome home;
   home.Write("batch", Batch("Key-Type: EDDSA\nKey-Curve: ed25519"));
@@ -220,12 +219,12 @@ TEST_CASE("gpg: inline messages, compressed or not, give their content", "[libtr
   CHECK(m->verdict.ok());
   CHECK(m->content + "\n" == content);
   // As a detached signature each of them is refused: it signs other bytes.
-  CHECK(base::HasReason(VerifyDetached(home.Read("data.asc"), content, *keys, Policy(), base::Op())
-                            .status(),
-                        "sig.malformed"));
-  CHECK(base::HasReason(VerifyDetached(home.Read("data.gpg"), content, *keys, Policy(), base::Op())
-                            .status(),
-                        "sig.malformed"));
+  CHECK(base::HasReason(
+      VerifyDetached(home.Read("data.asc"), content, *keys, Policy(), base::Op()).status(),
+      "sig.malformed"));
+  CHECK(base::HasReason(
+      VerifyDetached(home.Read("data.gpg"), content, *keys, Policy(), base::Op()).status(),
+      "sig.malformed"));
 }
 
 TEST_CASE("gpg: expired, revoked and foreign keys are told apart, where gpg exits with 0",
@@ -236,7 +235,8 @@ TEST_CASE("gpg: expired, revoked and foreign keys are told apart, where gpg exit
   home.Write("data", "data");
   int64_t now = std::time(nullptr);
   const std::string old = "--faked-system-time 20200101T000000 ";
-  REQUIRE(home.Gpg(old + "--quick-generate-key 'Old <old@example.com>' ed25519 sign 30d", &out) == 0);
+  REQUIRE(home.Gpg(old + "--quick-generate-key 'Old <old@example.com>' ed25519 sign 30d", &out) ==
+          0);
   REQUIRE(home.Gpg(old + "--detach-sign -o then.sig data", &out) == 0);
   REQUIRE(home.Gpg(old + "--default-sig-expire 10d --detach-sign -o short.sig data", &out) == 0);
   REQUIRE(home.Gpg("--export -o old.gpg", &out) == 0);
@@ -274,8 +274,8 @@ TEST_CASE("gpg: expired, revoked and foreign keys are told apart, where gpg exit
   REQUIRE(keys.ok());
   CHECK(judge("rev.sig", Policy()) == SignatureStatus::kKeyRevoked);
   CHECK(home.Run("gpgv --keyring ./rev.gpg rev.sig data", &out) == 0);  // the trap again
-  CHECK(base::HasReason(Usability(keys->certificates()[0], *keys, Policy(), now),
-                        "sig.key_revoked"));
+  CHECK(
+      base::HasReason(Usability(keys->certificates()[0], *keys, Policy(), now), "sig.key_revoked"));
   // A key that is not in the ring.
   CHECK(judge("then.sig", Policy()) == SignatureStatus::kNoKey);
 }

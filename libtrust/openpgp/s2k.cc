@@ -16,8 +16,8 @@ using base::Fail;
 
 namespace {
 
-constexpr uint8_t kWriteCipher = 9;      // AES-256
-constexpr uint8_t kWriteCount = 255;     // 65,011,712 bytes, as gpg
+constexpr uint8_t kWriteCipher = 9;   // AES-256
+constexpr uint8_t kWriteCount = 255;  // 65,011,712 bytes, as gpg
 constexpr uint8_t kCheckedBySha1 = 254;
 
 uint64_t DecodeCount(uint8_t c) { return uint64_t{16u + (c & 15u)} << ((c >> 4) + 6); }
@@ -30,8 +30,7 @@ SecretBytes Derive(DigestAlgorithm hash, std::string_view salt, std::string_view
   SecretBytes out(size);
   if (out.empty() || !once.ok(salt.size() + passphrase.size())) return SecretBytes();
   if (!salt.empty()) memcpy(once.data(), salt.data(), salt.size());
-  if (!passphrase.empty())
-    memcpy(once.data() + salt.size(), passphrase.data(), passphrase.size());
+  if (!passphrase.empty()) memcpy(once.data() + salt.size(), passphrase.data(), passphrase.size());
   // A longer stretch of repeats keeps the hash's loop busy.
   size_t repeats = once.empty() ? 0 : std::max<size_t>(1, 65536 / once.size());
   SecretBytes many(once.size() * repeats);

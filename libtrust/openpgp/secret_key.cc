@@ -62,17 +62,15 @@ absl::StatusOr<std::string> SignNumbers(const KeyPacket& signer, const PrivateKe
     }
     case kEcdsa:
     case kEddsaLegacy: {
-      absl::StatusOr<std::string> raw = signer.algorithm == kEcdsa ? secret.SignEcdsaRaw(digest)
-                                                                   : secret.SignEd25519(digest);
+      absl::StatusOr<std::string> raw =
+          signer.algorithm == kEcdsa ? secret.SignEcdsaRaw(digest) : secret.SignEd25519(digest);
       COAM_RETURN_IF_ERROR(raw.status());
       AppendMpi(std::string_view(*raw).substr(0, raw->size() / 2), &out);
       AppendMpi(std::string_view(*raw).substr(raw->size() / 2), &out);
       return out;
     }
-    case kEd25519Algorithm:
-      return secret.SignEd25519(digest);
-    default:
-      return Fail("sig.unsupported") << "sign with " << AlgorithmName(signer.algorithm);
+    case kEd25519Algorithm: return secret.SignEd25519(digest);
+    default: return Fail("sig.unsupported") << "sign with " << AlgorithmName(signer.algorithm);
   }
 }
 
@@ -133,7 +131,8 @@ absl::StatusOr<SecretBytes> SecretNumbers(const PrivateKey& key) {
   if (key.type() == KeyType::kRsa) {
     COAM_ASSIGN_OR_RETURN(PrivateKey::RsaParts parts, key.RsaSecret());
     out.reserve(4 * parts.d.size() + 64);  // never grows: no copy is left behind
-    for (const SecretBytes* n : {&parts.d, &parts.p, &parts.q, &parts.u}) AppendMpi(n->view(), &out);
+    for (const SecretBytes* n : {&parts.d, &parts.p, &parts.q, &parts.u})
+      AppendMpi(n->view(), &out);
   } else {
     SecretBytes scalar = key.Scalar();
     if (scalar.empty()) return Fail("core.no_memory") << "secret key";
@@ -172,9 +171,7 @@ absl::StatusOr<PrivateKey> ReadSecretNumbers(const KeyPacket& key, std::string_v
       out = PrivateKey::Ed25519(seed.view());
       break;
     }
-    case kEd25519Algorithm:
-      out = PrivateKey::Ed25519(in.Take(32));
-      break;
+    case kEd25519Algorithm: out = PrivateKey::Ed25519(in.Take(32)); break;
     default:
       return Fail("sig.unsupported") << "OpenPGP secret key of " << AlgorithmName(key.algorithm);
   }
@@ -210,8 +207,8 @@ absl::StatusOr<const SecretKey::Impl::Held*> SecretKey::Impl::Signer(int64_t tim
   for (const Held& h : held) {
     SignatureStatus status;
     std::string text;
-    internal::JudgeTime(internal::JudgeKey(data, h.key, Keyring(), policy, time), time, policy, time,
-                        &status, &text);
+    internal::JudgeTime(internal::JudgeKey(data, h.key, Keyring(), policy, time), time, policy,
+                        time, &status, &text);
     if (status != SignatureStatus::kGood) {
       if (h.key < 0 || !text.empty()) {
         why = status;
@@ -344,8 +341,8 @@ absl::StatusOr<SecretKey> SecretKey::FromBytes(std::string_view bytes, std::stri
   for (const internal::SecretPacket& s : secrets) {
     if (s.index != wanted) break;
     const KeyPacket& key = data.KeyAt(s.key);
-    bool signs = key.version == 4 && key.key.type() != KeyType::kNone &&
-                 key.key.type() != KeyType::kDsa;
+    bool signs =
+        key.version == 4 && key.key.type() != KeyType::kNone && key.key.type() != KeyType::kDsa;
     if (!signs) {
       impl->kept.push_back({s.key, s.secret_part});
       continue;
@@ -369,8 +366,8 @@ absl::StatusOr<SecretKey> SecretKey::FromBytes(std::string_view bytes, std::stri
   wipe();
   COAM_RETURN_IF_ERROR(failure);
   if (impl->held.empty())
-    return Fail("sig.unsupported") << "the secret key " << data.fingerprint
-                                   << " holds no part that can sign here";
+    return Fail("sig.unsupported")
+           << "the secret key " << data.fingerprint << " holds no part that can sign here";
   return SecretKey(std::move(impl));
 }
 
@@ -384,8 +381,7 @@ absl::StatusOr<SecretBytes> SecretKey::Export(std::string_view passphrase, bool 
   while (!reader.done() && failure.ok()) {
     failure = reader.Next(&packet);
     if (!failure.ok()) break;
-    bool is_key = packet.tag == internal::kTagPublicKey ||
-                  packet.tag == internal::kTagPublicSubkey;
+    bool is_key = packet.tag == internal::kTagPublicKey || packet.tag == internal::kTagPublicSubkey;
     if (!is_key) {
       out += packet.whole;
       continue;
@@ -406,8 +402,8 @@ absl::StatusOr<SecretBytes> SecretKey::Export(std::string_view passphrase, bool 
       has = true;
     }
     uint8_t tag = packet.tag;
-    if (has) tag = tag == internal::kTagPublicKey ? internal::kTagSecretKey
-                                                  : internal::kTagSecretSubkey;
+    if (has)
+      tag = tag == internal::kTagPublicKey ? internal::kTagSecretKey : internal::kTagSecretSubkey;
     internal::AppendPacket(tag, body, &out);
     WipeString(&body);
   }

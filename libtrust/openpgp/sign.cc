@@ -110,9 +110,9 @@ absl::StatusOr<std::string> SecretKey::SignInline(std::string_view content,
   const internal::KeyPacket& key = impl_->certificate.data().KeyAt(signer->key);
   base::Hasher hasher(hash);
   hasher.Update(content);
-  COAM_ASSIGN_OR_RETURN(std::string body,
-                        internal::MakeSignature(key, signer->secret, PartsOf(options, hash, false),
-                                                hasher));
+  COAM_ASSIGN_OR_RETURN(
+      std::string body,
+      internal::MakeSignature(key, signer->secret, PartsOf(options, hash, false), hasher));
   std::string one_pass = {'\x03', '\x00', static_cast<char>(internal::HashIdOf(hash)),
                           static_cast<char>(key.algorithm)};
   one_pass += key.key_id;
@@ -133,9 +133,9 @@ absl::StatusOr<std::string> SecretKey::SignCleartext(std::string_view text,
   COAM_ASSIGN_OR_RETURN(DigestAlgorithm hash, ChooseHash(signer->secret, options));
   if (absl::EndsWith(text, "\n")) text.remove_suffix(1);
   base::Hasher hasher(hash);
-  std::string out = absl::StrCat("-----BEGIN PGP SIGNED MESSAGE-----\nHash: ",
-                                 absl::AsciiStrToUpper(internal::HashName(internal::HashIdOf(hash))),
-                                 "\n\n");
+  std::string out =
+      absl::StrCat("-----BEGIN PGP SIGNED MESSAGE-----\nHash: ",
+                   absl::AsciiStrToUpper(internal::HashName(internal::HashIdOf(hash))), "\n\n");
   bool first = true;
   for (std::string_view line : absl::StrSplit(text, '\n')) {
     while (!line.empty() && (line.back() == ' ' || line.back() == '\t' || line.back() == '\r'))
@@ -161,8 +161,8 @@ absl::StatusOr<std::string> SecretKey::RevocationCertificate(int reason, std::st
     return Fail("core.invalid_argument") << "revocation: reason, text or time is out of range";
   const PrivateKey* primary = impl_->Find(-1);
   if (primary == nullptr)
-    return Fail("sig.key_unusable") << "revoke key " << fingerprint()
-                                    << ": its primary secret key is not here";
+    return Fail("sig.key_unusable")
+           << "revoke key " << fingerprint() << ": its primary secret key is not here";
   const internal::KeyPacket& key = impl_->certificate.data().primary;
   internal::SignatureParts parts;
   parts.type = 0x20;

@@ -1,6 +1,6 @@
 // Test help: a throw-away GnuPG home, and running gpg, gpgv and sqv in it.
-#ifndef COAMING_LIBTRUST_OPENPGP_GPG_HOME_H_
-#define COAMING_LIBTRUST_OPENPGP_GPG_HOME_H_
+#ifndef COAMING_LIBTRUST_OPENPGP_TEST_GPG_HOME_H_
+#define COAMING_LIBTRUST_OPENPGP_TEST_GPG_HOME_H_
 
 #include <stdlib.h>
 #include <sys/wait.h>
@@ -32,8 +32,8 @@ class GpgHome {
   std::string Path(const std::string& name) const { return dir_ + "/" + name; }
   // Run runs a shell command in the home; out gets stdout and stderr. Returns the exit status.
   int Run(const std::string& command, std::string* out = nullptr) const {
-    std::string line = "cd '" + dir_ + "' && export GNUPGHOME='" + dir_ +
-                       "' LC_ALL=C; { " + command + " ; } 2>&1 </dev/null";
+    std::string line = "cd '" + dir_ + "' && export GNUPGHOME='" + dir_ + "' LC_ALL=C; { " +
+                       command + " ; } 2>&1 </dev/null";
     FILE* p = popen(line.c_str(), "r");
     if (p == nullptr) return -1;
     std::string text;
@@ -45,9 +45,9 @@ class GpgHome {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
   }
   int Gpg(const std::string& arguments, std::string* out = nullptr) const {
-    return Run("gpg --batch --yes --quiet --no-tty --pinentry-mode loopback --passphrase '' " +
-                   arguments,
-               out);
+    return Run(
+        "gpg --batch --yes --quiet --no-tty --pinentry-mode loopback --passphrase '' " + arguments,
+        out);
   }
   std::string Read(const std::string& name) const {
     std::ifstream f(Path(name), std::ios::binary);
@@ -64,4 +64,4 @@ class GpgHome {
 
 }  // namespace coaming::trust::openpgp
 
-#endif  // COAMING_LIBTRUST_OPENPGP_GPG_HOME_H_
+#endif  // COAMING_LIBTRUST_OPENPGP_TEST_GPG_HOME_H_
