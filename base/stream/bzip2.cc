@@ -40,7 +40,7 @@ class Bzip2Decoder final : public Decoder {
   }
 
   bool StartsMember(std::string_view bytes) const override {
-    return bytes.size() == 4 && bytes.substr(0, 3) == "BZh" && bytes[3] >= '1' && bytes[3] <= '9';
+    return bytes.size() >= 4 && bytes.substr(0, 3) == "BZh" && bytes[3] >= '1' && bytes[3] <= '9';
   }
 
  private:

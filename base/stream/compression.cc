@@ -178,28 +178,42 @@ class FramedReader final : public Reader {
 
   ErrorMaker Corrupt() { return Fail("stream.corrupt"); }
 
-  // Between members: the end, padding, or another one. Collects up to four bytes to look at.
-  absl::Status BetweenMembers() {
-    std::string look;
-    while (look.size() < 4) {
+  // Peek gives at least `size` bytes that lie together, unless the source ends sooner.
+  absl::StatusOr<std::string_view> Peek(size_t size) {
+    while (!source_ended_ && (lead_.empty() ? in_.size() : lead_.size()) < size) {
       if (in_.empty()) {
-        if (!source_ended_) COAM_RETURN_IF_ERROR(Fill());
-        if (source_ended_) break;
-      }
-      const char c = in_.front();
-      if (look.empty() && c == '\0' && members_ > 0) {
-        padded_ = true;
-        in_ = in_.subspan(1);
+        COAM_RETURN_IF_ERROR(Fill());
         continue;
       }
-      look += c;
-      in_ = in_.subspan(1);
+      const size_t n = std::min(in_.size(), size - lead_.size());
+      if (lead_.empty() && n == size) break;
+      lead_.append(in_.data(), n);
+      in_ = in_.subspan(n);
     }
-    if (look.empty() && members_ > 0) {
+    return lead_.empty() ? std::string_view(in_.data(), in_.size()) : std::string_view(lead_);
+  }
+
+  void Drop(size_t size) {
+    if (lead_.empty()) {
+      in_ = in_.subspan(size);
+    } else {
+      lead_.erase(0, size);
+    }
+  }
+
+  // Between members: the end, padding, or another one.
+  absl::Status BetweenMembers() {
+    COAM_ASSIGN_OR_RETURN(std::string_view look, Peek(decoder_->LookAhead()));
+    if (look.empty()) {
+      if (members_ == 0) return Corrupt() << format_ << " stream is empty";
       ended_ = true;
       return absl::OkStatus();
     }
-    if (look.empty()) return Corrupt() << format_ << " stream is empty";
+    if (look.front() == '\0' && members_ > 0) {
+      padded_ = true;
+      Drop(std::min(look.find_first_not_of('\0'), look.size()));
+      return absl::OkStatus();
+    }
     if (members_ == 0) {
       if (!decoder_->StartsMember(look)) return Corrupt() << "not a " << format_ << " stream";
     } else if (!decoder_->StartsMember(look) || (padded_ && !decoder_->PaddingBetween())) {
@@ -209,7 +223,6 @@ class FramedReader final : public Reader {
       COAM_RETURN_IF_ERROR(decoder_->Restart());
     }
     padded_ = false;
-    lead_ = std::move(look);
     in_member_ = true;
     return absl::OkStatus();
   }
@@ -224,26 +237,19 @@ class FramedReader final : public Reader {
       if (lead_.empty() && in_.empty() && !source_ended_ && !output_waits_) {
         COAM_RETURN_IF_ERROR(Fill());
       }
-      // The bytes looked at come first, then the block they were taken from.
-      const bool from_lead = !lead_.empty();
-      std::span<const char> input = from_lead ? std::span<const char>(lead_) : in_;
+      std::span<const char> input = lead_.empty() ? in_ : std::span<const char>(lead_);
       const size_t before = input.size();
       std::span<char> room = out;
       absl::StatusOr<Decoder::Result> result = decoder_->Decode(&input, &room);
       if (!result.ok()) return result.status();
       const size_t used = before - input.size(), made = out.size() - room.size();
-      if (from_lead) {
-        lead_.erase(0, used);
-      } else {
-        in_ = input;
-      }
+      Drop(used);
       output_waits_ = room.empty();
       if (*result == Decoder::Result::kMemberEnd) {
-        if (from_lead && !lead_.empty()) return Corrupt() << format_ << " stream is damaged";
         ++members_;
         in_member_ = false;
         output_waits_ = false;
-      } else if (used == 0 && made == 0 && source_ended_ && lead_.empty()) {
+      } else if (used == 0 && made == 0 && source_ended_ && before == 0) {
         return Corrupt() << format_ << " stream is cut short";
       } else if (used == 0 && made == 0 && before != 0) {
         return Corrupt() << format_ << " stream is damaged: the decoder stands still";
@@ -265,7 +271,7 @@ class FramedReader final : public Reader {
   const int64_t max_ratio_;
   std::unique_ptr<char[]> scratch_;
   std::span<const char> in_;
-  std::string lead_;  // the first bytes of a member, taken off in_ to look at
+  std::string lead_;  // bytes that come before in_, where a look needed them in one piece
   bool source_ended_ = false, in_member_ = false, ended_ = false, padded_ = false;
   bool output_waits_ = false;  // the decoder filled the output: it may hold more
   int64_t members_ = 0, taken_ = 0, made_ = 0;

@@ -22,7 +22,9 @@ class Decoder {
   virtual absl::StatusOr<Result> Decode(std::span<const char>* in, std::span<char>* out) = 0;
   // Restart gets ready for another member.
   virtual absl::Status Restart() = 0;
-  // StartsMember is true if `bytes` (4 or fewer at the very end) begin a member.
+  // LookAhead is how many bytes a member's first Decode wants to see in one piece.
+  virtual size_t LookAhead() const { return 4; }
+  // StartsMember is true if `bytes` (at least LookAhead() unless the source ends) begin a member.
   virtual bool StartsMember(std::string_view bytes) const = 0;
   // Zeros between two members, not only after the last (xz has them).
   virtual bool PaddingBetween() const { return false; }

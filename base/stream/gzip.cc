@@ -89,12 +89,15 @@ class GzipDecoder final : public Decoder {
     state_->next_out = reinterpret_cast<uint8_t*>(out->data());
     state_->avail_out = static_cast<uint32_t>(out_size);
     const int result = isal_inflate(state_.get());
-    *in = in->subspan(in_size - state_->avail_in);
-    *out = out->subspan(out_size - state_->avail_out);
     if (result == ISAL_INCORRECT_CHECKSUM) {
       return Fail("stream.corrupt") << "gzip stream is damaged: its checksum or length is wrong";
     }
-    if (result < 0) return Fail("stream.corrupt") << "gzip stream is damaged";
+    // After an error ISA-L may give back bytes of an earlier call, more than there are in this one.
+    if (result < 0 || state_->avail_in > in_size) {
+      return Fail("stream.corrupt") << "gzip stream is damaged";
+    }
+    *in = in->subspan(in_size - state_->avail_in);
+    *out = out->subspan(out_size - state_->avail_out);
     return state_->block_state == ISAL_BLOCK_FINISH ? Result::kMemberEnd : Result::kMore;
   }
 

@@ -45,9 +45,9 @@ class XzDecoder final : public Decoder {
   }
 
   bool StartsMember(std::string_view bytes) const override {
-    return bytes ==
-           "\xfd"
-           "7zX";
+    return bytes.starts_with(
+        "\xfd"
+        "7zX");
   }
   bool PaddingBetween() const override { return true; }
 

@@ -45,6 +45,9 @@ class ZstdDecoder final : public Decoder {
     return absl::OkStatus();
   }
 
+  // zstd 1.5.4 takes the rest of a frame for a frame of its own if the header comes in pieces and the
+  // rest fits the output. This is its longest header.
+  size_t LookAhead() const override { return 18; }
   bool StartsMember(std::string_view bytes) const override {
     return DetectCompression(bytes) == Compression::kZstd;
   }
