@@ -13,7 +13,7 @@
 namespace coaming::base {
 
 struct Dir::At {
-  int fd = -1;   // own.get(), or the Dir's
+  int fd = -1;  // own.get(), or the Dir's
   UniqueFd own;
   std::string leaf;  // "." for the directory itself
 };

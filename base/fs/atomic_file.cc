@@ -58,8 +58,7 @@ absl::StatusOr<AtomicFile> AtomicFile::New(const Dir& dir, std::string_view path
 absl::Status AtomicFile::MakeNamed() {
   for (int i = 0; i < 8; ++i) {
     const std::string name = TemporaryName();
-    const int fd =
-        internal::OpenPlain(parent_.fd(), name, O_RDWR | O_CREAT | O_EXCL, 0600);
+    const int fd = internal::OpenPlain(parent_.fd(), name, O_RDWR | O_CREAT | O_EXCL, 0600);
     if (fd >= 0) {
       fd_.Reset(fd);
       temp_ = name;
@@ -77,8 +76,8 @@ absl::Status AtomicFile::LinkAs(const std::string& leaf) {
   }
   if (errno == EEXIST) return FailPath("write", show_, EEXIST);
   // Without CAP_DAC_READ_SEARCH the empty path is not allowed.
-  if (linkat(AT_FDCWD, FdPath(fd_.get()).c_str(), parent_.fd(), leaf.c_str(),
-             AT_SYMLINK_FOLLOW) == 0) {
+  if (linkat(AT_FDCWD, FdPath(fd_.get()).c_str(), parent_.fd(), leaf.c_str(), AT_SYMLINK_FOLLOW) ==
+      0) {
     return absl::OkStatus();
   }
   return FailPath("write", show_, errno);

@@ -13,8 +13,8 @@
 #include "absl/strings/str_cat.h"
 #include "base/core/error.h"
 #include "base/core/status_macros.h"
-#include "base/fs/atomic_file.h"
 #include "base/fs/at.h"
+#include "base/fs/atomic_file.h"
 #include "base/fs/file.h"
 #include "base/fs/path_error.h"
 #include "base/fs/resolve.h"
@@ -31,7 +31,8 @@ int OpenDirectory(OpenFn open_with) {
 
 absl::StatusOr<Dir> OpenHost(std::string_view host_path, Containment containment) {
   if (host_path.empty() || host_path.find('\0') != std::string_view::npos) {
-    return Fail("core.invalid_argument") << "open directory: the path is empty or holds a zero byte";
+    return Fail("core.invalid_argument")
+           << "open directory: the path is empty or holds a zero byte";
   }
   const std::string text(host_path);
   const int fd = OpenDirectory([&](int flags) {
@@ -150,8 +151,8 @@ absl::StatusOr<Dir::Leaf> Dir::OpenParent(std::string_view path) const {
     return leaf;
   }
   // For reading, so that it can be listed and synced.
-  const int fd = OpenDirectory(
-      [&](int flags) { return internal::OpenPlain(at.fd, ".", flags, 0); });
+  const int fd =
+      OpenDirectory([&](int flags) { return internal::OpenPlain(at.fd, ".", flags, 0); });
   if (fd < 0) return FailPath("open the directory of", PathOf(path), -fd);
   const size_t slash = path.find_last_not_of('/');
   std::string_view parent = path.substr(0, path.rfind('/', slash));
@@ -344,9 +345,9 @@ absl::Status Dir::RenameTo(std::string_view from, const Dir& to_dir, std::string
                            unsigned flags) const {
   COAM_ASSIGN_OR_RETURN(At source, Locate(from, "rename", false));
   COAM_ASSIGN_OR_RETURN(At target, to_dir.Locate(to, "rename", false));
-  const int r = flags == 0 ? renameat(source.fd, source.leaf.c_str(), target.fd, target.leaf.c_str())
-                           : renameat2(source.fd, source.leaf.c_str(), target.fd,
-                                       target.leaf.c_str(), flags);
+  const int r =
+      flags == 0 ? renameat(source.fd, source.leaf.c_str(), target.fd, target.leaf.c_str())
+                 : renameat2(source.fd, source.leaf.c_str(), target.fd, target.leaf.c_str(), flags);
   if (r != 0) {
     const int e = errno;
     return FailErrno(e == EXDEV ? "core.state" : ReasonOfErrno(e), e)

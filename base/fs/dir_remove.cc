@@ -136,8 +136,7 @@ class Remover {
       }
       const int parent = stack_.size() == 1 ? top_fd_ : stack_[stack_.size() - 2].fd();
       const std::string name = here.name;
-      const int failed =
-          unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0 ? 0 : errno;
+      const int failed = unlinkat(parent, name.c_str(), AT_REMOVEDIR) == 0 ? 0 : errno;
       if (failed == 0 || failed == ENOENT || failed == ENOTDIR) {
         stack_.pop_back();
         if (failed == ENOTDIR) unlinkat(parent, name.c_str(), 0);  // swapped for something else

@@ -270,7 +270,8 @@ TEST_CASE("dir: no descriptor is below 3 and none leaks", "[base][fs]") {
   REQUIRE(testing::OpenFds() == before);
 }
 
-TEST_CASE("dir: with the standard descriptors closed files still land at 3 or above", "[base][fs]") {
+TEST_CASE("dir: with the standard descriptors closed files still land at 3 or above",
+          "[base][fs]") {
   TempTree tree;
   tree.Write("f", "x");
   const pid_t pid = fork();
@@ -326,8 +327,7 @@ TEST_CASE("dir: a racing swap of a directory for a link never leads outside", "[
   attacker.join();
   CHECK(read_in + refused == 4000);
   CHECK(tree.Read("outside/secret") == "OUT");
-  std::vector<DirEntry> outside =
-      REQUIRE_VALUE(REQUIRE_VALUE(Dir::Open(tree / "outside")).List());
+  std::vector<DirEntry> outside = REQUIRE_VALUE(REQUIRE_VALUE(Dir::Open(tree / "outside")).List());
   CHECK(outside.size() == 1);
 }
 

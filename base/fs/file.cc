@@ -40,8 +40,8 @@ bool BadHostPath(std::string_view path) {
 }
 
 // Blocks until `fd` may be used if it is non-blocking; the op decides how long.
-absl::Status ReadMore(const Op& op, int fd, std::string_view name, std::string* out,
-                      int64_t max, std::string_view limit_name) {
+absl::Status ReadMore(const Op& op, int fd, std::string_view name, std::string* out, int64_t max,
+                      std::string_view limit_name) {
   char block[64 << 10];
   for (;;) {
     const ssize_t n = read(fd, block, sizeof block);

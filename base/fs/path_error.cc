@@ -8,36 +8,25 @@ namespace coaming::base {
 
 std::string_view ReasonOfErrno(int sys_errno) {
   switch (sys_errno) {
-    case ENOENT:
-      return "core.not_found";
-    case EEXIST:
-      return "core.exists";
+    case ENOENT: return "core.not_found";
+    case EEXIST: return "core.exists";
     case EACCES:
     case EPERM:
-    case EROFS:
-      return "core.permission";
+    case EROFS: return "core.permission";
     case ENOSPC:
     case EDQUOT:
-    case EFBIG:
-      return "core.no_space";
-    case ELOOP:
-      return "fs.loop";
-    case EXDEV:
-      return "fs.escape";
-    case ENOTDIR:
-      return "fs.not_directory";
+    case EFBIG: return "core.no_space";
+    case ELOOP: return "fs.loop";
+    case EXDEV: return "fs.escape";
+    case ENOTDIR: return "fs.not_directory";
     case ENOTEMPTY:
     case EBUSY:
     case ETXTBSY:
-    case EISDIR:
-      return "core.state";
+    case EISDIR: return "core.state";
     case ENAMETOOLONG:
-    case EINVAL:
-      return "core.invalid_argument";
-    case ENOMEM:
-      return "core.no_memory";
-    default:
-      return "core.io";
+    case EINVAL: return "core.invalid_argument";
+    case ENOMEM: return "core.no_memory";
+    default: return "core.io";
   }
 }
 
@@ -50,8 +39,8 @@ std::string ShowPath(std::string_view path) {
   constexpr char kHex[] = "0123456789abcdef";
   std::string cut;
   if (path.size() > kLongest) {
-    cut = absl::StrCat(path.substr(0, kLongest / 2), "...",
-                       path.substr(path.size() - kLongest / 2));
+    cut =
+        absl::StrCat(path.substr(0, kLongest / 2), "...", path.substr(path.size() - kLongest / 2));
     path = cut;
   }
   std::string out;

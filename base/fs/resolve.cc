@@ -113,8 +113,7 @@ class Walk {
         const int fd = OpenLast(part);
         if (fd != -ELOOP) return fd;
       } else {
-        const int fd =
-            OpenCounted(Here(), part.c_str(), O_PATH | O_NOFOLLOW | O_DIRECTORY, 0);
+        const int fd = OpenCounted(Here(), part.c_str(), O_PATH | O_NOFOLLOW | O_DIRECTORY, 0);
         if (fd >= 0) {
           UniqueFd owned(fd);
           if (r_.same_mount && MountOf(fd) != mount_) return -EXDEV;
@@ -181,8 +180,8 @@ class Walk {
     }
     if (fd == -ENOTDIR || fd == -ELOOP || fd == -EEXIST) {
       struct stat st;
-      const bool link = fstatat(Here(), part.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-                        S_ISLNK(st.st_mode);
+      const bool link =
+          fstatat(Here(), part.c_str(), &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode);
       if (fd == -EEXIST) return fd;  // O_EXCL never follows
       if (keep_link) return link ? (fd == -ENOTDIR ? -ENOTDIR : kLoopForGood) : fd;
       if (link) return -ELOOP;

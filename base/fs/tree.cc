@@ -132,8 +132,7 @@ class Copier {
       if (!fresh) return to_.Link(to_, it->second, e.path);
     }
     switch (e.stat.st_mode & S_IFMT) {
-      case S_IFDIR:
-        return to_.MakeDir(e.path, 0700);
+      case S_IFDIR: return to_.MakeDir(e.path, 0700);
       case S_IFLNK: {
         COAM_ASSIGN_OR_RETURN(std::string target, e.dir->ReadLink(e.leaf));
         return to_.Symlink(target, e.path);
@@ -142,11 +141,9 @@ class Copier {
         COAM_ASSIGN_OR_RETURN(UniqueFd in,
                               e.dir->OpenFile(e.leaf, O_RDONLY | O_NOFOLLOW | O_NONBLOCK));
         COAM_ASSIGN_OR_RETURN(UniqueFd out, to_.Create(e.path, 0600));
-        return CopyFd(op_, in.get(), e.dir->PathOf(e.leaf), out.get(), to_.PathOf(e.path))
-            .status();
+        return CopyFd(op_, in.get(), e.dir->PathOf(e.leaf), out.get(), to_.PathOf(e.path)).status();
       }
-      default:
-        return to_.MakeNode(e.path, e.stat.st_mode, e.stat.st_rdev);
+      default: return to_.MakeNode(e.path, e.stat.st_mode, e.stat.st_rdev);
     }
   }
 

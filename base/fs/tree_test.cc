@@ -108,10 +108,12 @@ TEST_CASE("remove: a mount point is not entered", "[base][fs][root]") {
   tree.MakeDir("t/a/mnt");
   const pid_t pid = fork();
   if (pid == 0) {  // a mount namespace of its own
-    if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
+    if (unshare(CLONE_NEWNS) != 0 ||
+        mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) {
       _exit(9);
     }
-    if (mount((tree / "host").c_str(), (tree / "t/a/mnt").c_str(), nullptr, MS_BIND, nullptr) != 0) {
+    if (mount((tree / "host").c_str(), (tree / "t/a/mnt").c_str(), nullptr, MS_BIND, nullptr) !=
+        0) {
       _exit(9);
     }
     absl::StatusOr<Dir> dir = Dir::Open(tree.path());
@@ -166,7 +168,8 @@ TEST_CASE("a full disk is core.no_space and leaves no file", "[base][fs][root]")
   tree.MakeDir("m");
   const pid_t pid = fork();
   if (pid == 0) {
-    if (unshare(CLONE_NEWNS) != 0 || mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
+    if (unshare(CLONE_NEWNS) != 0 ||
+        mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
         mount("tmpfs", (tree / "m").c_str(), "tmpfs", 0, "size=64k") != 0) {
       _exit(9);
     }

@@ -48,6 +48,8 @@ class HttpExchange {
   virtual const ExchangeHead* head() const = 0;
   // Take moves body bytes that are here into `out`; 0: none now.
   virtual size_t Take(std::span<char> out) = 0;
+  // Moved counts the body bytes sent and received so far: as long as it grows the peer is alive.
+  virtual int64_t moved() const = 0;
   // Done: the answer is whole (Take may still have bytes) or failed.
   virtual bool done() const = 0;
   // The failure, once done: http.connect, http.tls, http.truncated, core.limit. OK if whole.

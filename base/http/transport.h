@@ -19,9 +19,10 @@
 // body as browsers do (303; POST on 301, 302); from https to http only with allow_http. Authorization,
 // Cookie and HttpRequest::secret_headers go to the first URL's origin (scheme, host, port) only.
 // Retries: GET, HEAD, OPTIONS, and what says idempotent: broken connections, 408, 429, 500, 502, 503,
-// 504; full jitter; Retry-After is obeyed up to max_retry_after_ms, beyond it the answer is returned as
-// http.rate_limited with the detail retry_after_ms. A body that breaks off is continued with Range and
-// If-Range when there is a strong ETag or the request says immutable; the consumer does not notice.
+// 504; full jitter; Retry-After is obeyed up to max_retry_after_ms, beyond it the answer is returned as it
+// is (CheckHttpStatus gives the detail retry_after_ms). A connection that cannot be made at all is not
+// tried again. A body that breaks off is continued with Range and If-Range when there is a strong ETag or
+// the request says immutable; the consumer does not notice.
 //
 // Errors: http.url, http.connect, http.tls, http.truncated, http.insecure, http.redirect, http.status,
 // http.rate_limited, core.limit, core.cancelled, core.deadline_exceeded; details http.status, http.url

@@ -25,9 +25,9 @@ std::string ExitStatus::ToString() const {
 
 std::string SignalName(int signal) {
   static constexpr const char* kNames[] = {
-      "0",      "HUP",  "INT",  "QUIT", "ILL",    "TRAP", "ABRT", "BUS",    "FPE",   "KILL", "USR1",
-      "SEGV",   "USR2", "PIPE", "ALRM", "TERM",   "STKFLT", "CHLD", "CONT", "STOP",  "TSTP", "TTIN",
-      "TTOU",   "URG",  "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO",    "PWR",   "SYS"};
+      "0",    "HUP",  "INT",  "QUIT", "ILL",    "TRAP",   "ABRT",  "BUS",  "FPE",  "KILL", "USR1",
+      "SEGV", "USR2", "PIPE", "ALRM", "TERM",   "STKFLT", "CHLD",  "CONT", "STOP", "TSTP", "TTIN",
+      "TTOU", "URG",  "XCPU", "XFSZ", "VTALRM", "PROF",   "WINCH", "IO",   "PWR",  "SYS"};
   if (signal > 0 && signal < 32) return absl::StrCat("SIG", kNames[signal]);
   if (signal >= 34 && signal <= 64) {
     return signal == 34 ? "SIGRTMIN" : absl::StrCat("SIGRTMIN+", signal - 34);

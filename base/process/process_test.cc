@@ -58,7 +58,8 @@ TEST_CASE("run: arguments, environment, input and both outputs are exact", "[bas
 }
 
 TEST_CASE("run: much output on both pipes at once does not deadlock", "[base][process]") {
-  ProgramSpec s = Sh("head -c 3000000 /dev/zero & head -c 3000000 /dev/zero >&2 & wait; cat | wc -c");
+  ProgramSpec s =
+      Sh("head -c 3000000 /dev/zero & head -c 3000000 /dev/zero >&2 & wait; cat | wc -c");
   s.stdin_bytes.assign(2'000'000, 'i');
   ProgramResult r = REQUIRE_VALUE(RunProgram(Op(), s));
   CHECK(r.out.size() == 3'000'000 + strlen("2000000\n"));
@@ -184,7 +185,8 @@ TEST_CASE("spawn: the child has the mapped descriptors and no other", "[base][pr
 
 TEST_CASE("spawn: signals are at their default and unblocked, and the host's mask is restored",
           "[base][process]") {
-  struct sigaction ignore {}, old_pipe, old_usr;
+  struct sigaction ignore {
+  }, old_pipe, old_usr;
   ignore.sa_handler = SIG_IGN;
   sigaction(SIGPIPE, &ignore, &old_pipe);
   sigaction(SIGUSR1, &ignore, &old_usr);
@@ -193,8 +195,7 @@ TEST_CASE("spawn: signals are at their default and unblocked, and the host's mas
   sigaddset(&some, SIGUSR2);
   sigaddset(&some, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &some, &before);
-  ProgramResult r =
-      REQUIRE_VALUE(RunProgram(Op(), Sh("exec cat /proc/self/status")));
+  ProgramResult r = REQUIRE_VALUE(RunProgram(Op(), Sh("exec cat /proc/self/status")));
   pthread_sigmask(SIG_SETMASK, &before, &after);
   sigaction(SIGPIPE, &old_pipe, nullptr);
   sigaction(SIGUSR1, &old_usr, nullptr);
@@ -257,7 +258,8 @@ TEST_CASE("wait: cancel and deadline leave the child running", "[base][process]"
 
 // The ladder of DESIGN 2.10: somebody else has reaped the child.
 TEST_CASE("wait: the status survives a host that ignores SIGCHLD", "[base][process]") {
-  struct sigaction ignore {}, old;
+  struct sigaction ignore {
+  }, old;
   ignore.sa_handler = SIG_IGN;
   sigaction(SIGCHLD, &ignore, &old);
   absl::StatusOr<ProgramResult> r = RunProgram(Op(), Sh("exit 7"));
@@ -292,7 +294,8 @@ TEST_CASE("wait: the status survives a thread that reaps everything", "[base][pr
 
 TEST_CASE("spawn: a failed exec raises no SIGCHLD in the host", "[base][process]") {
   static std::atomic<int> seen{0};
-  struct sigaction count {}, old;
+  struct sigaction count {
+  }, old;
   count.sa_handler = [](int) { ++seen; };
   sigaction(SIGCHLD, &count, &old);
   seen = 0;

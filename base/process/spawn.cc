@@ -98,8 +98,8 @@ long Clone3(CloneArgs* args, int (*fn)(void*), void* arg) {
       "hlt\n\t"
       "1:\n\t"
       : "=a"(result)
-      : "a"(SYS_clone3), "D"(args), "S"(sizeof *args), "r"(fn_reg), "r"(arg_reg),
-        [exit] "i"(SYS_exit)
+      : "a"(SYS_clone3), "D"(args), "S"(sizeof *args), "r"(fn_reg),
+        "r"(arg_reg), [exit] "i"(SYS_exit)
       : "rcx", "r11", "memory", "cc");
   return result;
 #elif defined(__aarch64__)
@@ -168,9 +168,8 @@ absl::Status Prepare(const SpawnOptions& o, Prepared* p) {
   for (size_t i = 0; i < fds.size(); ++i) {
     if (fds[i].source < 0 || fds[i].target < 0 || fds[i].target > (1 << 20) ||
         (i > 0 && fds[i].target == fds[i - 1].target)) {
-      return Fail("core.invalid_argument")
-             << "start " << o.program << ": descriptor " << fds[i].source << " cannot become "
-             << fds[i].target;
+      return Fail("core.invalid_argument") << "start " << o.program << ": descriptor "
+                                           << fds[i].source << " cannot become " << fds[i].target;
     }
     if (fds[i].target < 3) b.null_mask &= ~(1 << fds[i].target);
     p->sources.push_back(fds[i].source);
@@ -197,24 +196,15 @@ absl::Status Prepare(const SpawnOptions& o, Prepared* p) {
 
 const char* StepName(int step) {
   switch (step) {
-    case internal::kSpawnParentDeath:
-      return "parent_death";
-    case internal::kSpawnSession:
-      return "session";
-    case internal::kSpawnGroup:
-      return "process_group";
-    case internal::kSpawnCgroup:
-      return "cgroup";
-    case internal::kSpawnChdir:
-      return "chdir";
-    case internal::kSpawnFds:
-      return "fds";
-    case internal::kSpawnNull:
-      return "dev_null";
-    case internal::kSpawnSignals:
-      return "signals";
-    default:
-      return "exec";
+    case internal::kSpawnParentDeath: return "parent_death";
+    case internal::kSpawnSession: return "session";
+    case internal::kSpawnGroup: return "process_group";
+    case internal::kSpawnCgroup: return "cgroup";
+    case internal::kSpawnChdir: return "chdir";
+    case internal::kSpawnFds: return "fds";
+    case internal::kSpawnNull: return "dev_null";
+    case internal::kSpawnSignals: return "signals";
+    default: return "exec";
   }
 }
 
@@ -267,8 +257,8 @@ long CloneOnce(const SpawnOptions& o, Prepared* p, int* pidfd) {
       if (o.cgroup_fd >= 0 && !p->cgroup_procs.ok()) {
         pid = -errno;
       } else {
-        const int r = clone(internal::SpawnChild, stack.top(),
-                            CLONE_VM | CLONE_VFORK | CLONE_PIDFD, &b, pidfd);
+        const int r = clone(internal::SpawnChild, stack.top(), CLONE_VM | CLONE_VFORK | CLONE_PIDFD,
+                            &b, pidfd);
         pid = r < 0 ? -errno : r;
       }
     }

@@ -37,8 +37,8 @@ int MarkRange(unsigned low, unsigned high) {
   if (syscall(SYS_close_range, low, high, CLOSE_RANGE_CLOEXEC) == 0) return 0;
   if (errno != ENOSYS && errno != EINVAL && errno != EPERM) return -1;
   // Before Linux 5.11: go through the table of this process.
-  const long dir = syscall(SYS_openat, AT_FDCWD, "/proc/self/fd",
-                           O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
+  const long dir =
+      syscall(SYS_openat, AT_FDCWD, "/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0);
   if (dir < 0) return -1;
   char buffer[1024] __attribute__((aligned(8)));
   for (;;) {
@@ -49,9 +49,9 @@ int MarkRange(unsigned low, unsigned high) {
     }
     for (long at = 0; at < n;) {
       // struct linux_dirent64: u64 inode, s64 offset, u16 length, u8 type, name.
-      const unsigned length =
-          static_cast<unsigned char>(buffer[at + 16]) |
-          static_cast<unsigned>(static_cast<unsigned char>(buffer[at + 17])) << 8;
+      const unsigned length = static_cast<unsigned char>(buffer[at + 16]) |
+                              static_cast<unsigned>(static_cast<unsigned char>(buffer[at + 17]))
+                                  << 8;
       const char* name = buffer + at + 19;
       unsigned fd = 0;
       bool number = *name != '\0';

@@ -20,7 +20,7 @@
 namespace coaming::base {
 namespace {
 
-constexpr int kPidfdType = 3;  // P_PIDFD; the C library's enum may lack it
+constexpr int kPidfdType = 3;                      // P_PIDFD; the C library's enum may lack it
 constexpr unsigned kSignalProcessGroup = 1u << 2;  // PIDFD_SIGNAL_PROCESS_GROUP, Linux 6.9
 
 // struct pidfd_info of Linux 6.15, which answers after the process was reaped, too.
@@ -130,8 +130,8 @@ absl::Status Child::SignalGroup(int signal) const {
     return absl::OkStatus();
   }
   // Before Linux 6.9. The number is the group's as long as the leader is not reaped.
-  if (errno == EINVAL && (status_.has_value() || pid_ <= 1 || ::kill(-pid_, signal) == 0 ||
-                          errno == ESRCH)) {
+  if (errno == EINVAL &&
+      (status_.has_value() || pid_ <= 1 || ::kill(-pid_, signal) == 0 || errno == ESRCH)) {
     return absl::OkStatus();
   }
   const int e = errno;

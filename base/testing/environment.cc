@@ -124,8 +124,7 @@ std::string CheckGolden(std::string_view workspace_path, std::string_view actual
     const size_t begin = from == std::string_view::npos ? 0 : from + 1;
     return std::string(text.substr(std::min(begin, text.size()), 200));
   };
-  return path + ":" + std::to_string(line) + ": want\n" + around(want) + "\ngot\n" +
-         around(actual);
+  return path + ":" + std::to_string(line) + ": want\n" + around(want) + "\ngot\n" + around(actual);
 }
 
 }  // namespace coaming::base::testing
