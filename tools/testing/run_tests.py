@@ -82,7 +82,7 @@ def bazel_test(counts, title, options, targets):
             bazel("test", "--keep_going", "--noshow_progress",
                   f"--build_event_json_file={events.name}", *options, "--", *targets),
             cwd=ROOT, check=False).returncode
-        results, summaries = {}, set()
+        results, broken = {}, set()
         with open(events.name, encoding="utf-8") as stream:
             for line in stream:
                 event = json.loads(line)
@@ -91,8 +91,10 @@ def bazel_test(counts, title, options, targets):
                     key = (ident["testResult"]["label"], ident["testResult"].get("shard", 1),
                            ident["testResult"].get("run", 1))
                     results[key] = event["testResult"]
-                elif "testSummary" in ident:
-                    summaries.add(ident["testSummary"]["label"])
+                elif "targetCompleted" in ident:
+                    # A target that could not be built says neither success nor a result.
+                    if not event.get("completed", {}).get("success"):
+                        broken.add(ident["targetCompleted"]["label"])
     before = counts.failed
     for (label, _, _), result in sorted(results.items()):
         path = ""
@@ -100,7 +102,7 @@ def bazel_test(counts, title, options, targets):
             if output.get("name") == "test.xml":
                 path = urllib.parse.unquote(urllib.parse.urlparse(output["uri"]).path)
         count_xml(counts, label, path, result.get("status") == "PASSED")
-    for label in sorted(summaries - {key[0] for key in results}):
+    for label in sorted(broken - {key[0] for key in results}):
         counts.fail(f"{label} (not built)")
     # 4: no test matched, which the caller judges; 3: tests failed, counted above.
     if code not in (0, 3, 4) and counts.failed == before:
