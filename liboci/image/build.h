@@ -28,12 +28,12 @@ namespace coaming::oci {
 class Layout;
 
 struct BuildOptions {
-  ImageConfig config;      // diff_ids and history are added to; platform "" is the host's
-  StringPairs annotations;  // of the manifest
+  ImageConfig config;                // diff_ids and history are added to; platform "" is the host's
+  StringPairs annotations;           // of the manifest
   std::string compression = "gzip";  // "none", "gzip", "zstd"
   int level = -1;
   LayerOptions layer;
-  std::string created_by;  // of the history entry
+  std::string created_by;          // of the history entry
   std::optional<Descriptor> base;  // a manifest of the same layout whose layers come first
 };
 

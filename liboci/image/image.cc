@@ -61,9 +61,9 @@ class Chooser {
       if (++listed > 20) break;
       absl::StrAppend(&list, list.empty() ? "" : ", ", platform.substr(0, 60));
     }
-    return base::Fail("oci.no_platform")
-           << "the index has no image for " << want_.ToString()
-           << (list.empty() ? std::string("; it has none at all") : absl::StrCat("; it has ", list));
+    return base::Fail("oci.no_platform") << "the index has no image for " << want_.ToString()
+                                         << (list.empty() ? std::string("; it has none at all")
+                                                          : absl::StrCat("; it has ", list));
   }
 
  private:
@@ -99,8 +99,8 @@ absl::Status LoadImage(const base::Op& op, ImageSource& source, const ImageName&
     return base::Fail("oci.unsupported")
            << "media type " << out->root.media_type << " is neither a manifest nor an index";
   }
-  COAM_ASSIGN_OR_RETURN(out->manifest, ParseManifest(out->manifest_bytes,
-                                                     out->descriptor.media_type, op.limits()));
+  COAM_ASSIGN_OR_RETURN(
+      out->manifest, ParseManifest(out->manifest_bytes, out->descriptor.media_type, op.limits()));
   COAM_ASSIGN_OR_RETURN(out->config_bytes, source.ReadDocument(op, out->manifest.config));
   if (out->manifest.IsImage()) {
     COAM_ASSIGN_OR_RETURN(out->config, ParseImageConfig(out->config_bytes, op.limits()));
@@ -153,14 +153,12 @@ absl::StatusOr<std::unique_ptr<base::Reader>> Image::OpenLayer(const base::Op& o
 absl::StatusOr<std::unique_ptr<base::Reader>> Image::OpenLayerTar(const base::Op& op,
                                                                   size_t index) {
   if (!manifest().IsImage()) {
-    return base::Fail("oci.unsupported")
-           << name().ToString() << " is an artifact of type " << manifest().ArtifactType()
-           << ", not an image";
+    return base::Fail("oci.unsupported") << name().ToString() << " is an artifact of type "
+                                         << manifest().ArtifactType() << ", not an image";
   }
   if (config().diff_ids.size() != manifest().layers.size()) {
-    return base::Fail("oci.manifest")
-           << name().ToString() << " has " << manifest().layers.size() << " layers and "
-           << config().diff_ids.size() << " DiffIDs";
+    return base::Fail("oci.manifest") << name().ToString() << " has " << manifest().layers.size()
+                                      << " layers and " << config().diff_ids.size() << " DiffIDs";
   }
   COAM_ASSIGN_OR_RETURN(std::unique_ptr<base::Reader> stored, OpenLayer(op, index));
   const Descriptor& layer = manifest().layers[index];
@@ -168,9 +166,8 @@ absl::StatusOr<std::unique_ptr<base::Reader>> Image::OpenLayerTar(const base::Op
   bool tar = kind == MediaKind::kLayer || kind == MediaKind::kForeignLayer ||
              base::CompressionOfMediaType(layer.media_type).has_value();
   if (!tar) {
-    return base::Fail("oci.unsupported")
-           << "layer " << layer.digest.str() << " is of type " << layer.media_type
-           << ", which cannot be unpacked";
+    return base::Fail("oci.unsupported") << "layer " << layer.digest.str() << " is of type "
+                                         << layer.media_type << ", which cannot be unpacked";
   }
   // The magic decides, not the media type: layers that say gzip and are none exist.
   COAM_ASSIGN_OR_RETURN(

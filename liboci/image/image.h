@@ -47,8 +47,9 @@ struct Env {
 
 // SourceCheck is asked before an image's layers are used: the seam for signature policy. `bytes` are
 // those of the manifest that was named (an index if it is one). A failure refuses the image.
-using SourceCheck = std::function<absl::Status(const base::Op& op, const ImageName& name,
-                                               const Descriptor& descriptor, std::string_view bytes)>;
+using SourceCheck =
+    std::function<absl::Status(const base::Op& op, const ImageName& name,
+                               const Descriptor& descriptor, std::string_view bytes)>;
 
 struct OpenOptions {
   std::optional<Platform> platform;  // to choose from an index; none: the host's
@@ -65,8 +66,8 @@ struct UnpackOptions {
 };
 
 struct Unpacked {
-  std::string rootfs;        // path of the root file system
-  std::string config_json;   // path of config.json; "" with rootfs_only
+  std::string rootfs;       // path of the root file system
+  std::string config_json;  // path of config.json; "" with rootfs_only
   int64_t layers = 0, entries = 0, bytes = 0;
 };
 

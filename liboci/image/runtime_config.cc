@@ -24,9 +24,10 @@ constexpr std::string_view kPath =
 
 // What engines give an image that asks for nothing.
 constexpr std::string_view kCapabilities[] = {
-    "CAP_CHOWN",  "CAP_DAC_OVERRIDE", "CAP_FSETID",  "CAP_FOWNER",   "CAP_MKNOD",
-    "CAP_NET_RAW", "CAP_SETGID",      "CAP_SETUID",  "CAP_SETFCAP",  "CAP_SETPCAP",
-    "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT", "CAP_KILL", "CAP_AUDIT_WRITE"};
+    "CAP_CHOWN",   "CAP_DAC_OVERRIDE", "CAP_FSETID",           "CAP_FOWNER",
+    "CAP_MKNOD",   "CAP_NET_RAW",      "CAP_SETGID",           "CAP_SETUID",
+    "CAP_SETFCAP", "CAP_SETPCAP",      "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT",
+    "CAP_KILL",    "CAP_AUDIT_WRITE"};
 
 // A file of the tree's /etc; "" if there is none.
 absl::StatusOr<std::string> ReadEtc(const base::Op& op, const base::Dir& rootfs,
@@ -41,8 +42,8 @@ absl::StatusOr<std::string> ReadEtc(const base::Op& op, const base::Dir& rootfs,
 }
 
 bool IsId(std::string_view text, uint32_t* id) {
-  bool digits = !text.empty() && std::all_of(text.begin(), text.end(),
-                                             [](char c) { return c >= '0' && c <= '9'; });
+  bool digits = !text.empty() &&
+                std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
   return digits && absl::SimpleAtoi(text, id);
 }
 

@@ -26,8 +26,7 @@ constexpr ImageTransport kTransports[] = {
 absl::StatusOr<ImageName> ParseName(std::string_view text, bool tagless) {
   size_t colon = text.find(':');
   std::string_view word = text.substr(0, colon);
-  const ImageTransport* transport =
-      colon == std::string_view::npos ? nullptr : FindTransport(word);
+  const ImageTransport* transport = colon == std::string_view::npos ? nullptr : FindTransport(word);
   if (transport == nullptr) {
     std::string known;
     for (const ImageTransport& t : kTransports) {

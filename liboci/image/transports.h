@@ -77,15 +77,14 @@ std::span<const ImageTransport> ImageTransports();
 const ImageTransport* FindTransport(std::string_view name);
 
 // The rows' parts, by file.
-#define COAM_IMAGE_TRANSPORT(prefix)                                                           \
-  absl::Status prefix##Parse(std::string_view rest, bool tagless, ImageName* out);             \
-  absl::StatusOr<std::unique_ptr<ImageSource>> prefix##Source(const base::Op& op,              \
-                                                              const Env& env,                  \
-                                                              const ImageName& name);          \
-  absl::StatusOr<std::unique_ptr<ImageSink>> prefix##Sink(const base::Op& op, const Env& env,  \
-                                                          const ImageName& name);              \
-  absl::StatusOr<std::vector<std::string>> prefix##List(const base::Op& op, const Env& env,    \
-                                                        const ImageName& name);                \
+#define COAM_IMAGE_TRANSPORT(prefix)                                                              \
+  absl::Status prefix##Parse(std::string_view rest, bool tagless, ImageName* out);                \
+  absl::StatusOr<std::unique_ptr<ImageSource>> prefix##Source(const base::Op& op, const Env& env, \
+                                                              const ImageName& name);             \
+  absl::StatusOr<std::unique_ptr<ImageSink>> prefix##Sink(const base::Op& op, const Env& env,     \
+                                                          const ImageName& name);                 \
+  absl::StatusOr<std::vector<std::string>> prefix##List(const base::Op& op, const Env& env,       \
+                                                        const ImageName& name);                   \
   absl::Status prefix##Remove(const base::Op& op, const Env& env, const ImageName& name)
 COAM_IMAGE_TRANSPORT(Docker);
 COAM_IMAGE_TRANSPORT(Layout);

@@ -67,9 +67,8 @@ absl::Status MakeWorkingDirectory(const base::Dir& rootfs, const std::string& cw
 absl::StatusOr<Unpacked> Image::Unpack(const base::Op& op, std::string_view dir,
                                        const UnpackOptions& options) {
   if (!manifest().IsImage()) {
-    return base::Fail("oci.unsupported")
-           << name().ToString() << " is an artifact of type " << manifest().ArtifactType()
-           << ", not an image";
+    return base::Fail("oci.unsupported") << name().ToString() << " is an artifact of type "
+                                         << manifest().ArtifactType() << ", not an image";
   }
   COAM_ASSIGN_OR_RETURN(base::Dir::Leaf place, base::OpenHostParent(dir));
   COAM_RETURN_IF_ERROR(CheckPlace(place.dir, place.name, dir, options.replace));
@@ -79,9 +78,8 @@ absl::StatusOr<Unpacked> Image::Unpack(const base::Op& op, std::string_view dir,
   COAM_ASSIGN_OR_RETURN(base::Dir opened, temp.dir().OpenDir(options.rootfs_only ? "" : "rootfs"));
   COAM_ASSIGN_OR_RETURN(base::UniqueFd fd, base::DupFd(opened.fd()));
   std::string shown = absl::StrCat(dir, options.rootfs_only ? "" : "/rootfs");
-  COAM_ASSIGN_OR_RETURN(
-      base::Dir rootfs,
-      base::Dir::FromFd(std::move(fd), shown, base::Containment::kInRoot));
+  COAM_ASSIGN_OR_RETURN(base::Dir rootfs,
+                        base::Dir::FromFd(std::move(fd), shown, base::Containment::kInRoot));
   if (options.rootfs_only && fchmod(rootfs.fd(), 0755) != 0) {
     return base::FailErrno("core.io", errno) << "set the mode of " << dir;
   }

@@ -234,8 +234,8 @@ absl::Status LayerApplier::Rep::MakeHardlink(std::string_view parent, std::strin
                                              const base::TarEntry& entry) {
   CleanPath target;
   if (absl::Status status = Clean(entry.link, &target); !status.ok()) {
-    return BadEntry(entry, absl::StrCat("its target ", base::ShowPath(entry.link),
-                                        " leads out of the root"));
+    return BadEntry(
+        entry, absl::StrCat("its target ", base::ShowPath(entry.link), " leads out of the root"));
   }
   if (target.path.empty()) return BadEntry(entry, "its target is the root");
   absl::StatusOr<TreeLevel*> from = cursor.Enter(target.parent(), false);
@@ -247,8 +247,8 @@ absl::Status LayerApplier::Rep::MakeHardlink(std::string_view parent, std::strin
                     absl::StrCat("its target ", base::ShowPath(entry.link), " is not there"));
   }
   if (S_ISDIR(st->st_mode)) {
-    return BadEntry(entry, absl::StrCat("its target ", base::ShowPath(entry.link),
-                                        " is a directory"));
+    return BadEntry(entry,
+                    absl::StrCat("its target ", base::ShowPath(entry.link), " is a directory"));
   }
   COAM_ASSIGN_OR_RETURN(base::Dir from_dir, (*from)->dir.Clone());
   COAM_ASSIGN_OR_RETURN(TreeLevel * level, EnterOwn(parent));
@@ -271,8 +271,8 @@ absl::Status LayerApplier::Rep::MakeHardlink(std::string_view parent, std::strin
 
 absl::Status LayerApplier::Rep::MakeNode(TreeLevel* level, std::string_view leaf,
                                          const base::TarEntry& entry) {
-  const bool device = entry.type == base::TarType::kCharDevice ||
-                      entry.type == base::TarType::kBlockDevice;
+  const bool device =
+      entry.type == base::TarType::kCharDevice || entry.type == base::TarType::kBlockDevice;
   if (device && (!options.devices || options.ids.all_to_caller)) {
     if (!said_device) {
       said_device = true;
@@ -318,12 +318,9 @@ absl::Status LayerApplier::Rep::ApplyEntry(base::TarReader& tar, const base::Tar
   if (entry.type == base::TarType::kHardlink) return MakeHardlink(parent, leaf, entry);
   COAM_ASSIGN_OR_RETURN(TreeLevel * level, EnterOwn(parent));
   switch (entry.type) {
-    case base::TarType::kDirectory:
-      return MakeDirectory(level, leaf, path.path, entry);
-    case base::TarType::kFile:
-      return MakeFile(tar, level, leaf, entry);
-    default:
-      return MakeNode(level, leaf, entry);
+    case base::TarType::kDirectory: return MakeDirectory(level, leaf, path.path, entry);
+    case base::TarType::kFile: return MakeFile(tar, level, leaf, entry);
+    default: return MakeNode(level, leaf, entry);
   }
 }
 

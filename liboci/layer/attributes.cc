@@ -48,9 +48,8 @@ timespec Attributes::TimeOf(const base::TarEntry& entry) {
 mode_t Attributes::ModeOf(const base::TarEntry& entry) const {
   mode_t mode = entry.mode & 07777;
   // A set-id program of somebody else must not become the caller's.
-  if (options_.ids.all_to_caller) mode &= ~static_cast<mode_t>(entry.uid == 0 && entry.gid == 0
-                                                                   ? 0
-                                                                   : S_ISUID | S_ISGID);
+  if (options_.ids.all_to_caller)
+    mode &= ~static_cast<mode_t>(entry.uid == 0 && entry.gid == 0 ? 0 : S_ISUID | S_ISGID);
   return mode;
 }
 
@@ -59,9 +58,8 @@ absl::StatusOr<Owner> Attributes::OwnerOf(const base::TarEntry& entry) const {
   std::optional<uint32_t> uid = options_.ids.HostUid(entry.uid);
   std::optional<uint32_t> gid = options_.ids.HostGid(entry.gid);
   if (!uid.has_value() || !gid.has_value()) {
-    return base::Fail("oci.owner")
-           << base::ShowPath(entry.path) << " belongs to " << entry.uid << ":" << entry.gid
-           << ", which the id mapping does not have";
+    return base::Fail("oci.owner") << base::ShowPath(entry.path) << " belongs to " << entry.uid
+                                   << ":" << entry.gid << ", which the id mapping does not have";
   }
   return Owner{*uid, *gid};
 }
@@ -82,8 +80,9 @@ absl::Status Attributes::SetXattrs(const base::Dir& dir, std::string_view leaf, 
     if (failed == 0) continue;
     std::string subject = base::ShowPath(entry.path);
     if (failed == ENOTSUP) {
-      NoteOnce(&said_unsupported_, "oci.layer.xattr", subject,
-               absl::StrCat("the file system does not take ", name, "; it and others are left out"));
+      NoteOnce(
+          &said_unsupported_, "oci.layer.xattr", subject,
+          absl::StrCat("the file system does not take ", name, "; it and others are left out"));
     } else if (failed == EPERM || failed == EACCES) {
       NoteOnce(&said_refused_, "oci.layer.xattr", subject,
                absl::StrCat("the kernel refuses ", name, "; it and others are left out"));

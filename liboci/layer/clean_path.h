@@ -14,7 +14,8 @@ struct CleanPath {
   std::string path;  // "" is the root
   std::string_view parent() const {
     size_t slash = path.rfind('/');
-    return slash == std::string::npos ? std::string_view() : std::string_view(path).substr(0, slash);
+    return slash == std::string::npos ? std::string_view()
+                                      : std::string_view(path).substr(0, slash);
   }
   std::string_view leaf() const {
     size_t slash = path.rfind('/');

@@ -23,7 +23,7 @@
 namespace coaming::oci {
 
 struct TreeLevel {
-  std::string name;       // "" for the root
+  std::string name;  // "" for the root
   base::Dir dir;
   uint64_t hash = 0;      // of the real path, keyed (TreeCursor::ChildHash)
   timespec modified{};    // to be restored

@@ -33,8 +33,12 @@ std::optional<int64_t> ToContainer(const std::vector<IdRange>& ranges, uint32_t 
 
 std::optional<uint32_t> IdMapping::HostUid(int64_t uid) const { return ToHost(uids, uid); }
 std::optional<uint32_t> IdMapping::HostGid(int64_t gid) const { return ToHost(gids, gid); }
-std::optional<int64_t> IdMapping::ContainerUid(uint32_t uid) const { return ToContainer(uids, uid); }
-std::optional<int64_t> IdMapping::ContainerGid(uint32_t gid) const { return ToContainer(gids, gid); }
+std::optional<int64_t> IdMapping::ContainerUid(uint32_t uid) const {
+  return ToContainer(uids, uid);
+}
+std::optional<int64_t> IdMapping::ContainerGid(uint32_t gid) const {
+  return ToContainer(gids, gid);
+}
 
 absl::StatusOr<IdRange> ParseIdRange(std::string_view text) {
   std::vector<std::string_view> parts = absl::StrSplit(text, ':');

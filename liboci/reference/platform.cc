@@ -16,10 +16,10 @@ struct Alias {
   std::string_view name, architecture, variant;
 };
 constexpr Alias kAliases[] = {
-    {"x86_64", "amd64", ""},  {"x86-64", "amd64", ""},  {"i386", "386", ""},
-    {"i686", "386", ""},      {"aarch64", "arm64", ""}, {"armhf", "arm", "v7"},
-    {"armel", "arm", "v6"},   {"armv6l", "arm", "v6"},  {"armv7l", "arm", "v7"},
-    {"armv8l", "arm64", ""},  {"ppc64el", "ppc64le", ""},
+    {"x86_64", "amd64", ""}, {"x86-64", "amd64", ""},    {"i386", "386", ""},
+    {"i686", "386", ""},     {"aarch64", "arm64", ""},   {"armhf", "arm", "v7"},
+    {"armel", "arm", "v6"},  {"armv6l", "arm", "v6"},    {"armv7l", "arm", "v7"},
+    {"armv8l", "arm64", ""}, {"ppc64el", "ppc64le", ""},
 };
 
 bool IsPart(std::string_view part) {

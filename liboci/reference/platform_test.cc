@@ -30,8 +30,8 @@ TEST_CASE("platform: text outside the grammar is refused", "[liboci][reference]"
 
 TEST_CASE("platform: the highest variant that is not above the wanted one is chosen",
           "[liboci][reference]") {
-  std::optional<Platform> candidates[] = {P("linux/arm/v5"), P("linux/arm/v6"), P("linux/arm/v7"),
-                                          P("linux/arm64"), P("windows/amd64"), P("linux/amd64"),
+  std::optional<Platform> candidates[] = {P("linux/arm/v5"),  P("linux/arm/v6"),  P("linux/arm/v7"),
+                                          P("linux/arm64"),   P("windows/amd64"), P("linux/amd64"),
                                           P("linux/amd64/v3")};
   CHECK(ChoosePlatform(candidates, P("linux/arm/v6")) == 1);
   CHECK(ChoosePlatform(candidates, P("linux/arm/v7")) == 2);

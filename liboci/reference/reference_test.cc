@@ -52,12 +52,46 @@ TEST_CASE("reference: the parts of a name follow Docker's rules", "[liboci][refe
 }
 
 TEST_CASE("reference: what is outside the grammar is refused", "[liboci][reference]") {
-  const std::string bad[] = {
-      "", ":", "@", "/", "a/", "/a", "a//b", "A", "a/B", "a:", "a:-x", "a:" + std::string(129, 'x'),
-      "a@sha256:abc", "a@" + kDigest + "0", "a@@" + kDigest, "-a", "a-", "a..b", "a___b", "a._b",
-      "r.io:99999/a", "r.io:0/a", "r.io:x/a", "r..io/a", "-r.io/a", "[::1/a", "[]/a", "[zz::]/a",
-      "a b", "a\n", "a\tb", std::string("a\0b", 3), "http://a/b", "docker://a",
-      std::string(64, 'a'), "r.io/" + std::string(256, 'a'), "a/../b", "a/./b", "ä", "a%2fb"};
+  const std::string bad[] = {"",
+                             ":",
+                             "@",
+                             "/",
+                             "a/",
+                             "/a",
+                             "a//b",
+                             "A",
+                             "a/B",
+                             "a:",
+                             "a:-x",
+                             "a:" + std::string(129, 'x'),
+                             "a@sha256:abc",
+                             "a@" + kDigest + "0",
+                             "a@@" + kDigest,
+                             "-a",
+                             "a-",
+                             "a..b",
+                             "a___b",
+                             "a._b",
+                             "r.io:99999/a",
+                             "r.io:0/a",
+                             "r.io:x/a",
+                             "r..io/a",
+                             "-r.io/a",
+                             "[::1/a",
+                             "[]/a",
+                             "[zz::]/a",
+                             "a b",
+                             "a\n",
+                             "a\tb",
+                             std::string("a\0b", 3),
+                             "http://a/b",
+                             "docker://a",
+                             std::string(64, 'a'),
+                             "r.io/" + std::string(256, 'a'),
+                             "a/../b",
+                             "a/./b",
+                             "ä",
+                             "a%2fb"};
   for (const std::string& text : bad) {
     INFO(text);
     absl::StatusOr<Reference> r = Reference::Parse(text);
@@ -77,10 +111,12 @@ TEST_CASE("reference: the scanners agree with the grammar as a regular expressio
   const RE2 repository(
       "[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\\.|_|__|-+)[a-z0-9]+)*)*");
   const RE2 tag("[A-Za-z0-9_][A-Za-z0-9._-]{0,127}");
-  const RE2 ref_name("[A-Za-z0-9]+(?:(?:[-._:@+]|--)[A-Za-z0-9]+)*"
-                     "(?:/[A-Za-z0-9]+(?:(?:[-._:@+]|--)[A-Za-z0-9]+)*)*");
-  const RE2 host("(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)"
-                 "(?:\\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*(?::[0-9]{1,5})?");
+  const RE2 ref_name(
+      "[A-Za-z0-9]+(?:(?:[-._:@+]|--)[A-Za-z0-9]+)*"
+      "(?:/[A-Za-z0-9]+(?:(?:[-._:@+]|--)[A-Za-z0-9]+)*)*");
+  const RE2 host(
+      "(?:[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)"
+      "(?:\\.[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?)*(?::[0-9]{1,5})?");
   std::mt19937 random(42);
   const std::string alphabet = "ab0Z.._--//:@+ ";
   int good = 0;
@@ -104,8 +140,9 @@ TEST_CASE("reference: the scanners agree with the grammar as a regular expressio
 TEST_CASE("reference: the referrers tag is cut and cleaned", "[liboci][reference]") {
   base::Digest plain = *base::Digest::Parse(kDigest);
   CHECK(ReferrersTag(plain) == "sha256-" + kDigest.substr(7));
-  base::Digest odd = *base::Digest::Parse("test+algorithm+using+algorithm+separators+and+lots+of+"
-                                          "characters+to+excercise+the+limits:abc=def");
+  base::Digest odd = *base::Digest::Parse(
+      "test+algorithm+using+algorithm+separators+and+lots+of+"
+      "characters+to+excercise+the+limits:abc=def");
   std::string tag = ReferrersTag(odd);
   CHECK(tag == "test-algorithm-using-algorithm-s-abc-def");
   CHECK(IsTag(tag));

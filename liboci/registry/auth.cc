@@ -18,7 +18,7 @@ namespace {
 namespace json = base::json;
 
 constexpr int64_t kTokenBytes = 1 << 20;
-constexpr int64_t kMinSeconds = 60;   // the specification's default and least
+constexpr int64_t kMinSeconds = 60;  // the specification's default and least
 constexpr int64_t kMaxSeconds = 86400;
 constexpr int64_t kSlackSeconds = 10;
 
@@ -27,9 +27,8 @@ absl::StatusOr<AuthAnswer> AnswerBasic(const base::Op& op, const AuthContext& co
   if (context.credential.username.empty()) {
     return base::Fail("oci.auth") << "registry " << context.host << " wants a user and password";
   }
-  return AuthAnswer{base::BasicAuthorization(context.credential.username,
-                                             context.credential.password),
-                    0};
+  return AuthAnswer{
+      base::BasicAuthorization(context.credential.username, context.credential.password), 0};
 }
 
 std::string Text(const json::Value& doc, std::string_view key) {
@@ -43,7 +42,8 @@ absl::StatusOr<AuthAnswer> ReadToken(const base::Op& op, const AuthContext& cont
   std::string token;
   if (doc.ok()) token = Text(*doc, "token");
   if (doc.ok() && token.empty()) token = Text(*doc, "access_token");
-  bool printable = std::all_of(token.begin(), token.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+  bool printable =
+      std::all_of(token.begin(), token.end(), [](char c) { return c > 0x20 && c < 0x7f; });
   if (token.empty() || !printable) {
     return base::Fail("oci.registry") << "the token server of " << context.host << " sent no token";
   }
@@ -59,10 +59,10 @@ absl::StatusOr<AuthAnswer> ReadToken(const base::Op& op, const AuthContext& cont
 
 absl::Status TokenRefused(const AuthContext& context, const base::HttpResponse& response) {
   bool anonymous = context.credential.empty();
-  return base::Fail("oci.auth")
-             .Detail("http.status", response.status)
+  return base::Fail("oci.auth").Detail("http.status", response.status)
          << "the token server of " << context.host << " answered " << response.status
-         << (anonymous ? " to a request without credentials" : ": it does not take the credentials");
+         << (anonymous ? " to a request without credentials"
+                       : ": it does not take the credentials");
 }
 
 absl::StatusOr<AuthAnswer> AnswerBearer(const base::Op& op, const AuthContext& context,
@@ -84,9 +84,9 @@ absl::StatusOr<AuthAnswer> AnswerBearer(const base::Op& op, const AuthContext& c
   std::string_view own_host = std::string_view(context.host).substr(0, context.host.rfind(':'));
   if (!credential.empty() && !context.tls && realm->host() != own_host &&
       realm->HostPort() != context.host) {
-    return base::Fail("oci.auth")
-           << "registry " << context.host << " asks over plain http to send credentials to "
-           << realm->HostPort();
+    return base::Fail("oci.auth") << "registry " << context.host
+                                  << " asks over plain http to send credentials to "
+                                  << realm->HostPort();
   }
   std::vector<std::string> scopes = context.scopes;
   for (std::string_view scope : absl::StrSplit(challenge.Param("scope"), ' ', absl::SkipEmpty())) {
@@ -117,8 +117,8 @@ absl::StatusOr<AuthAnswer> AnswerBearer(const base::Op& op, const AuthContext& c
   for (const std::string& scope : scopes) url = url.AddQuery("scope", scope);
   if (!credential.username.empty()) {
     url = url.AddQuery("account", credential.username);
-    request.headers.Set("Authorization", base::BasicAuthorization(credential.username,
-                                                                  credential.password));
+    request.headers.Set("Authorization",
+                        base::BasicAuthorization(credential.username, credential.password));
   }
   request.url = url.str();
   COAM_ASSIGN_OR_RETURN(base::HttpResponse response, context.transport->Fetch(op, request, &sink));
@@ -149,9 +149,9 @@ absl::StatusOr<AuthAnswer> AnswerChallenges(const base::Op& op, const AuthContex
   for (const base::HttpChallenge& challenge : challenges) {
     absl::StrAppend(&offered, offered.empty() ? "" : ", ", challenge.scheme.substr(0, 40));
   }
-  return base::Fail("oci.auth")
-         << "registry " << context.host << " wants a login by "
-         << (offered.empty() ? "a way it does not name" : offered) << ", which is not known here";
+  return base::Fail("oci.auth") << "registry " << context.host << " wants a login by "
+                                << (offered.empty() ? "a way it does not name" : offered)
+                                << ", which is not known here";
 }
 
 }  // namespace coaming::oci

@@ -21,10 +21,10 @@ namespace coaming::oci {
 
 struct AuthContext {
   base::Transport* transport = nullptr;
-  std::string host;          // the registry, as the user named it
-  bool tls = true;           // the challenge came over https
-  bool allow_http = false;   // plain http may be spoken to this registry
-  Credential credential;     // empty: anonymous
+  std::string host;                 // the registry, as the user named it
+  bool tls = true;                  // the challenge came over https
+  bool allow_http = false;          // plain http may be spoken to this registry
+  Credential credential;            // empty: anonymous
   std::vector<std::string> scopes;  // "repository:org/app:pull"
 };
 

@@ -193,9 +193,9 @@ absl::StatusOr<bool> EraseCredential(const base::Op& op, const std::string& auth
   for (const std::string& key : keys) erased |= auths.Remove(key);
   if (!erased) return false;
   doc->Set("auths", std::move(auths));
-  COAM_RETURN_IF_ERROR(base::WriteHostFile(
-      op, authfile, json::Write(*doc, {.indent = "\t", .final_newline = true}),
-      {.mode = 0600, .sync = true}));
+  COAM_RETURN_IF_ERROR(
+      base::WriteHostFile(op, authfile, json::Write(*doc, {.indent = "\t", .final_newline = true}),
+                          {.mode = 0600, .sync = true}));
   return true;
 }
 

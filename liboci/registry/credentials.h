@@ -33,8 +33,9 @@ struct CredentialOptions {
   std::optional<Credential> given;  // used instead of the file...
   std::string given_host;           // ... for this host; "": the first registry asked
   std::string authfile;             // path; "" for none
-  std::vector<std::string> helper_dirs;  // where docker-credential-NAME is looked for; none: not run
-  std::vector<std::string> helper_env;   // its environment: "NAME=value"
+  std::vector<std::string>
+      helper_dirs;                      // where docker-credential-NAME is looked for; none: not run
+  std::vector<std::string> helper_env;  // its environment: "NAME=value"
 };
 
 // FindCredential gives the credential for a repository, or an empty one.

@@ -15,9 +15,8 @@ namespace coaming::oci {
 namespace {
 
 // One field each: some proxies cut a long list.
-constexpr std::string_view kAccept[] = {media::kIndex,         media::kManifest,
-                                        media::kDockerIndex,   media::kDockerManifest,
-                                        media::kDockerSchema1Signed};
+constexpr std::string_view kAccept[] = {media::kIndex, media::kManifest, media::kDockerIndex,
+                                        media::kDockerManifest, media::kDockerSchema1Signed};
 
 void AddAccept(base::HttpRequest* request) {
   for (std::string_view type : kAccept) request->headers.Add("Accept", type);
@@ -99,8 +98,7 @@ absl::StatusOr<ManifestAnswer> Registry::GetManifest(const base::Op& op,
   base::StringSink sink(&answer.bytes);
   Access access;
   access.repository = reference;
-  COAM_ASSIGN_OR_RETURN(base::HttpResponse response,
-                        rep_->Fetch(op, host, access, request, &sink));
+  COAM_ASSIGN_OR_RETURN(base::HttpResponse response, rep_->Fetch(op, host, access, request, &sink));
   COAM_RETURN_IF_ERROR(CheckAnswer(request, response, Subject(reference)));
   NoteWarnings(op, reference, response);
   if (!reference.digest.empty()) {

@@ -136,7 +136,8 @@ absl::Status Registry::FetchBlobs(const base::Op& op, const Reference& repositor
           again.push_back(todo[k]);
           continue;
         }
-        status = CheckAnswer(batch[k].request, response, Subject(job.descriptor.digest, repository));
+        status =
+            CheckAnswer(batch[k].request, response, Subject(job.descriptor.digest, repository));
       } else {
         status = base::Wrap(status, Subject(job.descriptor.digest, repository));
       }

@@ -131,9 +131,10 @@ absl::StatusOr<std::vector<Descriptor>> Registry::Referrers(const base::Op& op,
     found = std::move(index->manifests);
   }
   if (!artifact_type.empty()) {
-    found.erase(std::remove_if(found.begin(), found.end(),
-                               [&](const Descriptor& d) { return d.artifact_type != artifact_type; }),
-                found.end());
+    found.erase(
+        std::remove_if(found.begin(), found.end(),
+                       [&](const Descriptor& d) { return d.artifact_type != artifact_type; }),
+        found.end());
   }
   return found;
 }

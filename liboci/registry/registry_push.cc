@@ -23,7 +23,8 @@ absl::StatusOr<std::string> UploadUrl(const base::HttpResponse& response,
                                       const RegistryHost& host) {
   std::string_view location = response.headers.Get("Location");
   if (location.empty()) {
-    return base::Fail("oci.registry") << "registry " << host.name << " does not say where to upload";
+    return base::Fail("oci.registry")
+           << "registry " << host.name << " does not say where to upload";
   }
   COAM_ASSIGN_OR_RETURN(base::Url at, base::Url::Parse(response.url));
   COAM_ASSIGN_OR_RETURN(base::Url url, at.Resolve(location));
@@ -158,9 +159,10 @@ class Upload {
   absl::StatusOr<std::string> FinalUrl() const {
     COAM_ASSIGN_OR_RETURN(base::Url url, base::Url::Parse(url_));
     std::string digest = descriptor_.digest.str();
-    return url.WithQuery(url.has_query() && !url.query().empty()
-                             ? absl::StrCat(url.query(), "&digest=", digest)
-                             : absl::StrCat("digest=", digest))
+    return url
+        .WithQuery(url.has_query() && !url.query().empty()
+                       ? absl::StrCat(url.query(), "&digest=", digest)
+                       : absl::StrCat("digest=", digest))
         .str();
   }
 

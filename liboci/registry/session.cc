@@ -47,8 +47,7 @@ RegistryError ReadErrorBody(std::string_view body) {
 std::vector<std::string> ScopesOf(const Access& access) {
   std::vector<std::string> scopes;
   if (access.repository.repository.empty()) return scopes;
-  scopes.push_back(
-      absl::StrCat("repository:", access.repository.repository, ":", access.actions));
+  scopes.push_back(absl::StrCat("repository:", access.repository.repository, ":", access.actions));
   if (!access.mount_from.empty()) {
     scopes.push_back(absl::StrCat("repository:", access.mount_from, ":pull"));
   }
@@ -98,8 +97,8 @@ bool Registry::Rep::IsLoopback(std::string_view host) const {
 }
 
 bool Registry::Rep::MayUseHttp(std::string_view host) const {
-  std::string_view name = host.substr(0, host.starts_with('[') ? host.find(']') + 1
-                                                               : host.find(':'));
+  std::string_view name =
+      host.substr(0, host.starts_with('[') ? host.find(']') + 1 : host.find(':'));
   for (const std::string& allowed : options.http_hosts) {
     if (allowed == "*" || allowed == host || allowed == name) return true;
   }
@@ -168,9 +167,8 @@ absl::StatusOr<bool> Registry::Rep::Authorize(const base::Op& op, RegistryHost* 
   std::vector<std::string> scopes = ScopesOf(access);
   std::string key = absl::StrJoin(scopes, " ");
   auto known = host->tokens.find(key);
-  bool good = known != host->tokens.end() &&
-              (known->second.expires_ns == 0 ||
-               known->second.expires_ns > op.clock().MonotonicNs());
+  bool good = known != host->tokens.end() && (known->second.expires_ns == 0 ||
+                                              known->second.expires_ns > op.clock().MonotonicNs());
   if (!good) {
     AuthContext context;
     context.transport = transport;
@@ -187,8 +185,8 @@ absl::StatusOr<bool> Registry::Rep::Authorize(const base::Op& op, RegistryHost* 
   return true;
 }
 
-absl::Status Registry::Rep::Challenged(const base::Op& op, RegistryHost* host,
-                                       const Access& access, const base::HttpResponse& response) {
+absl::Status Registry::Rep::Challenged(const base::Op& op, RegistryHost* host, const Access& access,
+                                       const base::HttpResponse& response) {
   std::vector<base::HttpChallenge> challenges = base::ParseChallenges(response.headers);
   if (!challenges.empty()) host->challenges = std::move(challenges);
   if (host->challenges.empty()) {

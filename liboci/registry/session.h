@@ -19,8 +19,8 @@
 namespace coaming::oci {
 
 struct RegistryHost {
-  std::string name;      // as the user wrote it
-  base::Url base;        // "https://registry-1.docker.io/"
+  std::string name;  // as the user wrote it
+  base::Url base;    // "https://registry-1.docker.io/"
   bool allow_http = false;
   std::vector<base::HttpChallenge> challenges;  // of the ping; empty: open to all
   std::map<std::string, AuthAnswer> tokens;     // by scopes

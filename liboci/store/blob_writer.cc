@@ -40,8 +40,8 @@ class FileBlobWriter : public BlobWriter {
         fd_(std::move(fd)),
         name_(std::move(name)),
         want_(std::move(want)),
-        hasher_(want_.has_value() ? want_->digest.algorithm_id()
-                                  : base::DigestAlgorithm::kSha256) {}
+        hasher_(want_.has_value() ? want_->digest.algorithm_id() : base::DigestAlgorithm::kSha256) {
+  }
 
   int64_t offset() const override { return offset_; }
   const std::string& etag() const override { return etag_; }
@@ -169,7 +169,10 @@ class PartialBlobWriter final : public FileBlobWriter {
     }
   }
 
-  void MarkDone() { done_ = true; Drop(); }
+  void MarkDone() {
+    done_ = true;
+    Drop();
+  }
 
   // Begin takes over what is there, if its record fits, and hashes it.
   absl::Status Begin() {

@@ -52,8 +52,7 @@ absl::StatusOr<const base::Dir*> Layout::Rep::Writable(const base::Op& op) {
   if (use.held()) return &dir;
   COAM_RETURN_IF_ERROR(dir.MakeDirs(kPartialDir, 0755).status());
   COAM_RETURN_IF_ERROR(dir.MakeDirs("blobs/sha256", 0755).status());
-  COAM_ASSIGN_OR_RETURN(use,
-                        base::FileLock::Acquire(op, dir, kUseLock, base::LockMode::kShared));
+  COAM_ASSIGN_OR_RETURN(use, base::FileLock::Acquire(op, dir, kUseLock, base::LockMode::kShared));
   return &dir;
 }
 
@@ -181,8 +180,8 @@ absl::Status Layout::LinkBlob(const base::Op& op, const Layout& from, const Desc
   COAM_ASSIGN_OR_RETURN(std::unique_ptr<base::Reader> check, from.OpenBlob(op, descriptor));
   if (hardlink) {
     COAM_RETURN_IF_ERROR(base::Drain(op, *check).status());
-    COAM_RETURN_IF_ERROR(dir->MakeDirs(absl::StrCat("blobs/", descriptor.digest.algorithm()), 0755)
-                             .status());
+    COAM_RETURN_IF_ERROR(
+        dir->MakeDirs(absl::StrCat("blobs/", descriptor.digest.algorithm()), 0755).status());
     absl::Status linked =
         dir->Link(*from_dir, BlobPath(descriptor.digest), BlobPath(descriptor.digest));
     if (linked.ok() || base::HasReason(linked, "core.exists")) return absl::OkStatus();

@@ -41,10 +41,10 @@ absl::StatusOr<Layout::GcResult> Layout::Gc(const base::Op& op, bool dry_run,
     absl::MutexLock lock(&rep_->mutex);
     rep_->use.Release();
   }
-  COAM_ASSIGN_OR_RETURN(base::FileLock alone, base::FileLock::Acquire(op, *dir, kUseLock,
-                                                                      base::LockMode::kExclusive));
-  COAM_ASSIGN_OR_RETURN(base::FileLock names, base::FileLock::Acquire(op, *dir, kNameLock,
-                                                                      base::LockMode::kExclusive));
+  COAM_ASSIGN_OR_RETURN(base::FileLock alone,
+                        base::FileLock::Acquire(op, *dir, kUseLock, base::LockMode::kExclusive));
+  COAM_ASSIGN_OR_RETURN(base::FileLock names,
+                        base::FileLock::Acquire(op, *dir, kNameLock, base::LockMode::kExclusive));
   std::set<base::Digest> keep;
   COAM_ASSIGN_OR_RETURN(std::vector<Descriptor> next, List(op));
   while (!next.empty()) {

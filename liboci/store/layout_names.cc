@@ -68,9 +68,9 @@ absl::StatusOr<Descriptor> Layout::Find(const base::Op& op, std::string_view nam
     std::string_view have = all[i].RefName();
     if (!have.empty()) absl::StrAppend(&names, names.empty() ? "" : ", ", have.substr(0, 100));
   }
-  return base::Fail("oci.not_found")
-         << "no image called " << name << " in " << rep_->path
-         << (names.empty() ? std::string(", which has no names") : absl::StrCat("; it has ", names));
+  return base::Fail("oci.not_found") << "no image called " << name << " in " << rep_->path
+                                     << (names.empty() ? std::string(", which has no names")
+                                                       : absl::StrCat("; it has ", names));
 }
 
 absl::Status Layout::SetName(const base::Op& op, std::string_view name, Descriptor descriptor) {
@@ -79,8 +79,8 @@ absl::Status Layout::SetName(const base::Op& op, std::string_view name, Descript
            << "\"" << name.substr(0, 200) << "\" cannot be a name in an image layout";
   }
   COAM_ASSIGN_OR_RETURN(const base::Dir* dir, rep_->Writable(op));
-  COAM_ASSIGN_OR_RETURN(base::FileLock lock, base::FileLock::Acquire(op, *dir, kNameLock,
-                                                                     base::LockMode::kExclusive));
+  COAM_ASSIGN_OR_RETURN(base::FileLock lock,
+                        base::FileLock::Acquire(op, *dir, kNameLock, base::LockMode::kExclusive));
   COAM_ASSIGN_OR_RETURN(Index index, rep_->ReadIndex(op));
   auto& list = index.manifests;
   list.erase(std::remove_if(list.begin(), list.end(),
@@ -97,8 +97,8 @@ absl::Status Layout::SetName(const base::Op& op, std::string_view name, Descript
 absl::Status Layout::RemoveName(const base::Op& op, std::string_view name) {
   COAM_RETURN_IF_ERROR(rep_->Directory().status());
   COAM_ASSIGN_OR_RETURN(const base::Dir* dir, rep_->Writable(op));
-  COAM_ASSIGN_OR_RETURN(base::FileLock lock, base::FileLock::Acquire(op, *dir, kNameLock,
-                                                                     base::LockMode::kExclusive));
+  COAM_ASSIGN_OR_RETURN(base::FileLock lock,
+                        base::FileLock::Acquire(op, *dir, kNameLock, base::LockMode::kExclusive));
   COAM_ASSIGN_OR_RETURN(Descriptor found, Find(op, name));
   COAM_ASSIGN_OR_RETURN(Index index, rep_->ReadIndex(op));
   auto& list = index.manifests;

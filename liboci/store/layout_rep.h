@@ -35,7 +35,8 @@ struct Layout::Rep {
   absl::StatusOr<Index> ReadIndex(const base::Op& op) const;
   absl::Status WriteIndexFile(const base::Op& op, const Index& index);
 
-  mutable absl::Mutex mutex;  // guards what follows until it was set; `dir` never changes afterwards
+  mutable absl::Mutex
+      mutex;  // guards what follows until it was set; `dir` never changes afterwards
   base::Dir dir ABSL_GUARDED_BY(mutex);
   base::FileLock use ABSL_GUARDED_BY(mutex);
   bool create = false;

@@ -159,7 +159,8 @@ TEST_CASE_METHOD(Fixture, "layout: a partial that was tampered with is noticed a
   CHECK((*layout->NewBlob(op, d))->offset() == 0);
 }
 
-TEST_CASE_METHOD(Fixture, "layout: a blob changed on disk is noticed when read", "[liboci][store]") {
+TEST_CASE_METHOD(Fixture, "layout: a blob changed on disk is noticed when read",
+                 "[liboci][store]") {
   auto layout = Open();
   std::string bytes = "hello, world";
   Descriptor d = Describe(bytes);
@@ -193,7 +194,8 @@ TEST_CASE_METHOD(Fixture, "layout: gc keeps what names reach and takes the rest"
   m.config = Describe("config", media::kConfig);
   m.layers = {Describe("layer", media::kLayerTar)};
   std::string manifest = WriteManifest(m);
-  for (std::string bytes : {std::string("config"), std::string("layer"), std::string("stray"), manifest}) {
+  for (std::string bytes :
+       {std::string("config"), std::string("layer"), std::string("stray"), manifest}) {
     REQUIRE(layout->PutBlob(op, bytes).ok());
   }
   REQUIRE(layout->SetName(op, "a", Describe(manifest, media::kManifest)).ok());
@@ -241,7 +243,8 @@ TEST_CASE_METHOD(Fixture, "layout: a blob is linked or copied from another, chec
     REQUIRE(other->LinkBlob(op, *layout, d, hardlink).ok());
     CHECK(*other->ReadBlob(op, d) == bytes);
   }
-  std::ofstream(absl::StrCat(dir, "/blobs/sha256/", d.digest.encoded())) << std::string(300000, 'y');
+  std::ofstream(absl::StrCat(dir, "/blobs/sha256/", d.digest.encoded()))
+      << std::string(300000, 'y');
   auto third = *Layout::Open(op, temp.path() + "/third", {.create = true});
   CHECK(base::ReasonOf(third->LinkBlob(op, *layout, d, true)) == "digest.mismatch");
   CHECK_FALSE(third->Has(d.digest));

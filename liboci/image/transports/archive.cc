@@ -41,8 +41,8 @@ class StretchReader final : public base::Reader {
   StretchReader(std::shared_ptr<base::UniqueFd> fd, int64_t offset, int64_t size, std::string name)
       : fd_(std::move(fd)), at_(offset), end_(offset + size), name_(std::move(name)) {}
   absl::StatusOr<size_t> Read(std::span<char> out) override {
-    size_t want = static_cast<size_t>(
-        std::min<int64_t>(static_cast<int64_t>(out.size()), end_ - at_));
+    size_t want =
+        static_cast<size_t>(std::min<int64_t>(static_cast<int64_t>(out.size()), end_ - at_));
     if (want == 0) return size_t{0};
     while (true) {
       ssize_t n = pread(fd_->get(), out.data(), want, at_);
@@ -88,7 +88,8 @@ absl::StatusOr<Contents> ReadContents(const base::Op& op, const std::string& pat
   COAM_RETURN_IF_ERROR(opened.status());
   out.fd = std::make_shared<base::UniqueFd>(*std::move(opened));
   struct stat st;
-  if (fstat(out.fd->get(), &st) != 0) return base::FailErrno("core.io", errno) << "look at " << path;
+  if (fstat(out.fd->get(), &st) != 0)
+    return base::FailErrno("core.io", errno) << "look at " << path;
   if (!S_ISREG(st.st_mode)) {
     return base::Fail("oci.layout") << path << " is no regular file; an archive is read in place";
   }
@@ -96,8 +97,10 @@ absl::StatusOr<Contents> ReadContents(const base::Op& op, const std::string& pat
   ssize_t n = pread(out.fd->get(), magic, sizeof magic, 0);
   if (n > 0 && base::DetectCompression(std::string_view(magic, static_cast<size_t>(n))) !=
                    base::Compression::kNone) {
-    return base::Fail("oci.unsupported").Hint("unpack the compression first; the layers inside are "
-                                              "compressed already")
+    return base::Fail("oci.unsupported")
+               .Hint(
+                   "unpack the compression first; the layers inside are "
+                   "compressed already")
            << path << " is compressed as a whole";
   }
   COAM_ASSIGN_OR_RETURN(
@@ -145,9 +148,8 @@ class ArchiveSourceImpl final : public ImageSource {
     const Descriptor* found = nullptr;
     if (name_.empty()) {
       if (index.manifests.size() > 1) {
-        return base::Fail("oci.ambiguous")
-               << contents_.path << " holds " << index.manifests.size()
-               << " images, and no name was given";
+        return base::Fail("oci.ambiguous") << contents_.path << " holds " << index.manifests.size()
+                                           << " images, and no name was given";
       }
       if (!index.manifests.empty()) found = &index.manifests[0];
     }

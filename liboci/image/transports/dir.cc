@@ -44,8 +44,7 @@ class DirectorySource final : public ImageSource {
     answer.bytes = *std::move(bytes);
     answer.descriptor.digest = base::Sha256(answer.bytes);
     answer.descriptor.size = static_cast<int64_t>(answer.bytes.size());
-    COAM_ASSIGN_OR_RETURN(answer.descriptor.media_type,
-                          DetectMediaType(answer.bytes, op.limits()));
+    COAM_ASSIGN_OR_RETURN(answer.descriptor.media_type, DetectMediaType(answer.bytes, op.limits()));
     return answer;
   }
   absl::StatusOr<std::string> ReadDocument(const base::Op& op, const Descriptor& d) override {

@@ -116,8 +116,8 @@ class RegistrySink final : public ImageSink {
 
 absl::Status DockerParse(std::string_view rest, bool tagless, ImageName* out) {
   if (!rest.starts_with("//")) {
-    return base::Fail("oci.transport") << "\"docker:" << rest.substr(0, 200)
-                                       << "\": two slashes follow docker:";
+    return base::Fail("oci.transport")
+           << "\"docker:" << rest.substr(0, 200) << "\": two slashes follow docker:";
   }
   rest.remove_prefix(2);
   COAM_ASSIGN_OR_RETURN(out->reference,

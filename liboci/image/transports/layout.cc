@@ -101,8 +101,8 @@ absl::Status LayoutParse(std::string_view rest, bool tagless, ImageName* out) {
     return base::Fail("oci.transport") << "\"" << out->transport << ":\" needs a path";
   }
   if (colon != std::string_view::npos && out->name.empty()) {
-    return base::Fail("oci.transport") << "\"" << out->transport << ":" << rest
-                                       << "\" ends in a colon without a name";
+    return base::Fail("oci.transport")
+           << "\"" << out->transport << ":" << rest << "\" ends in a colon without a name";
   }
   return absl::OkStatus();
 }

@@ -100,8 +100,9 @@ TEST_CASE("manifest: a document that could be two things is refused (CVE-2021-41
   CHECK(ParseManifest(oci, media::kManifest).ok());
   CHECK(base::ReasonOf(ParseManifest(oci, media::kDockerManifest).status()) == "oci.media_type");
   CHECK(base::ReasonOf(ParseManifest(oci, media::kIndex).status()) == "oci.media_type");
-  CHECK(base::ReasonOf(ParseIndex(R"({"schemaVersion":2,"manifests":[]})", media::kManifest)
-                           .status()) == "oci.media_type");
+  CHECK(base::ReasonOf(
+            ParseIndex(R"({"schemaVersion":2,"manifests":[]})", media::kManifest).status()) ==
+        "oci.media_type");
 }
 
 TEST_CASE("manifest: schema 1 is named as what it is", "[liboci][spec]") {
@@ -115,7 +116,8 @@ TEST_CASE("manifest: other breaks of the specification", "[liboci][spec]") {
   CHECK(base::ReasonOf(ParseManifest("{}").status()) == "oci.manifest");
   CHECK(base::ReasonOf(ParseManifest(R"({"schemaVersion":3})").status()) == "oci.manifest");
   CHECK(base::ReasonOf(ParseManifest(R"({"schemaVersion":"2"})").status()) == "oci.manifest");
-  CHECK(base::ReasonOf(ParseManifest(R"({"schemaVersion":2,"layers":[]})").status()) == "json.type");
+  CHECK(base::ReasonOf(ParseManifest(R"({"schemaVersion":2,"layers":[]})").status()) ==
+        "json.type");
   CHECK(base::ReasonOf(ParseManifest(ManifestWith(R"(,"subject":"x")")).status()) == "json.type");
   CHECK(base::ReasonOf(ParseManifest(ManifestWith(R"(,"layers":[])")).status()) ==
         "json.duplicate_key");
@@ -133,8 +135,8 @@ TEST_CASE("manifest: sizes are bounded", "[liboci][spec]") {
   limits.layers = 0;
   absl::Status many = ParseManifest(ManifestWith(""), "", limits).status();
   CHECK(base::GetError(many).Detail("limit.name") == "layers");
-  std::string deep = ManifestWith(absl::StrCat(",\"x\":", std::string(1000, '['),
-                                               std::string(1000, ']')));
+  std::string deep =
+      ManifestWith(absl::StrCat(",\"x\":", std::string(1000, '['), std::string(1000, ']')));
   CHECK(base::GetError(ParseManifest(deep).status()).Detail("limit.name") == "json_depth");
 }
 
@@ -148,8 +150,9 @@ TEST_CASE("index: platforms are read; null manifests count as none", "[liboci][s
   CHECK(ParseIndex(R"({"schemaVersion":2,"manifests":null})")->manifests.empty());
   CHECK_FALSE(ParseIndex(R"({"schemaVersion":2})").ok());
   // Written, an empty list stays a list.
-  CHECK(WriteIndex(*ParseIndex(R"({"schemaVersion":2,"manifests":[]})")) ==
-        R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]})");
+  CHECK(
+      WriteIndex(*ParseIndex(R"({"schemaVersion":2,"manifests":[]})")) ==
+      R"({"schemaVersion":2,"mediaType":"application/vnd.oci.image.index.v1+json","manifests":[]})");
 }
 
 TEST_CASE("config: the members are read, null means absent", "[liboci][spec]") {

@@ -63,9 +63,8 @@ void ReadOwnType(json::ObjectReader& r, MediaKind kind, std::string_view told, s
                               << "it is served as " << told.substr(0, 200));
   }
   if (!own.empty() && !told.empty() && own != told) {
-    return r.FailWith("mediaType",
-                      base::Fail("oci.media_type") << "the document says it is " << own
-                                                   << " and is served as " << told);
+    return r.FailWith("mediaType", base::Fail("oci.media_type") << "the document says it is " << own
+                                                                << " and is served as " << told);
   }
   *out = !own.empty() ? own : std::string(told);
 }
@@ -178,7 +177,8 @@ void ReadJson(json::ObjectReader& r, ImageConfig* out) {
   RootFs rootfs;
   r.Required("rootfs", &rootfs);
   if (r.ok() && rootfs.type != "layers") {
-    Refuse(r, "rootfs", absl::StrCat("its type is \"", rootfs.type.substr(0, 60), "\", not layers"));
+    Refuse(r, "rootfs",
+           absl::StrCat("its type is \"", rootfs.type.substr(0, 60), "\", not layers"));
   }
   for (const std::string& text : rootfs.diff_ids) {
     if (!r.ok()) return;
@@ -207,8 +207,8 @@ absl::StatusOr<Manifest> ParseManifest(std::string_view text, std::string_view m
   // Bounded before it is read: each layer costs memory of its own.
   if (const json::Value* layers = doc.Find("layers");
       layers != nullptr && static_cast<int64_t>(layers->items().size()) > limits.layers) {
-    return base::FailLimit("layers", limits.layers) << "the manifest has " << layers->size()
-                                                    << " layers";
+    return base::FailLimit("layers", limits.layers)
+           << "the manifest has " << layers->size() << " layers";
   }
   r.Required("layers", &out.layers);
   r.Optional("subject", &out.subject);
@@ -272,7 +272,8 @@ absl::StatusOr<std::string> DetectMediaType(std::string_view text, const base::L
   if (const json::Value* own = doc.Find("mediaType"); own != nullptr && !own->is_null()) {
     if (!own->is_string()) return base::Fail("oci.manifest") << "mediaType is no string";
     MediaKind kind = KindOfMediaType(own->as_string());
-    bool fits = (kind == MediaKind::kIndex && !manifest) || (kind == MediaKind::kManifest && !index);
+    bool fits =
+        (kind == MediaKind::kIndex && !manifest) || (kind == MediaKind::kManifest && !index);
     if (!fits) {
       return base::Fail("oci.media_type")
              << "the document says it is " << own->as_string().substr(0, 200)

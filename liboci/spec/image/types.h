@@ -120,7 +120,16 @@ inline constexpr std::string_view kDockerSchema1Signed =
 inline constexpr std::string_view kRefNameAnnotation = "org.opencontainers.image.ref.name";
 
 // What a media type stands for.
-enum class MediaKind { kUnknown, kManifest, kIndex, kConfig, kLayer, kForeignLayer, kSchema1, kEmpty };
+enum class MediaKind {
+  kUnknown,
+  kManifest,
+  kIndex,
+  kConfig,
+  kLayer,
+  kForeignLayer,
+  kSchema1,
+  kEmpty
+};
 MediaKind KindOfMediaType(std::string_view media_type);
 // IsMediaType checks the grammar of RFC 6838.
 bool IsMediaType(std::string_view text);
