@@ -37,6 +37,7 @@ class Connection {
     size_t at;
     while ((at = buffer.find(needle)) == std::string::npos) {
       if (buffer.size() > (1 << 20) || !Fill()) return false;
+      if (buffer[0] == 0x16) return false;  // TLS is spoken to us: hang up
     }
     *out = buffer.substr(0, at);
     buffer.erase(0, at + needle.size());
