@@ -127,8 +127,17 @@ class Fetcher::Run {
     COAM_RETURN_IF_ERROR(
         Say("fetch", base::UrlForMessage(url),
             absl::StrCat("image: fetching image from ", base::UrlForMessage(url))));
-    COAM_ASSIGN_OR_RETURN(Download download, DownloadImage(url, etag, MaxBytes(want), transport_,
-                                                           options_.discovery, store_, op_));
+    absl::StatusOr<Download> got =
+        DownloadImage(url, etag, MaxBytes(want), transport_, options_.discovery, store_, op_);
+    if (!got.ok()) {
+      // Only what can be continued is kept.
+      COAM_ASSIGN_OR_RETURN(std::optional<Partial> rest, store_.OpenPartial(url));
+      if (rest && (rest->size == 0 || rest->etag.empty())) {
+        COAM_RETURN_IF_ERROR(store_.DropPartial(url));
+      }
+      return got.status();
+    }
+    Download download = *std::move(got);
     if (download.not_modified) {
       *from_store = true;
       return Stored(store_.FindRemote(url)->image_id);
