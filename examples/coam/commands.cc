@@ -91,6 +91,8 @@ std::span<const Command> CoamCommands() {
     std::vector<Command> out;
     for (const std::span<const Command> part : {
              CniCommands(),
+             SigCommands(),
+             RunCommands(),
              std::span<const Command>(kCommands),
          }) {
       out.insert(out.end(), part.begin(), part.end());
@@ -104,7 +106,7 @@ constexpr Flag kVersionFlag[] = {
     {"version", 0, FlagKind::kSwitch, "", "show the version"},
 };
 
-constexpr Personality kPersonalities[] = {
+const Personality kPersonalities[] = {
     {.name = "coam",
      .summary = "Find, fetch, verify, unpack, run and connect containers",
      .commands = CoamCommands,
@@ -112,6 +114,13 @@ constexpr Personality kPersonalities[] = {
     {.name = "cnitool",
      .summary = "Attach network namespaces to CNI networks",
      .commands = CnitoolCommands,
+     .usage_exit = 1,
+     .error_exit = 1},
+    {.name = "runc",
+     .summary = "Run containers of the OCI runtime specification",
+     .commands = RuncCommands,
+     .flags = RuncFlags(),
+     .go_flags = true,
      .usage_exit = 1,
      .error_exit = 1},
 };

@@ -13,6 +13,10 @@ namespace coam {
 
 std::span<const Command> CniCommands();
 std::span<const Command> CnitoolCommands();
+std::span<const Command> SigCommands();
+std::span<const Command> RunCommands();
+std::span<const Command> RuncCommands();
+std::span<const Flag> RuncFlags();
 
 }  // namespace coam
 
