@@ -392,7 +392,9 @@ class Maker {
     std::string forged = MakeSig(ed_, 0x20, KeyData(ed_), At(t_ + 10));
     forged[forged.size() - 4] ^= 1;
     add("revoked-forged", key + Pkt(kTagSignature, forged) + bound, "");
-    add("revoked-future", key + direct(0x20, now_ + 10 * kDay, reason(0)) + bound, "");
+    add("revoked-future", key + direct(0x20, now_ + 10 * kDay, reason(0)) + bound,
+        "sig.key_revoked");
+    add("revoked-future-soft", key + direct(0x20, now_ + 10 * kDay, reason(1)) + bound, "");
     add("revocation-of-another-key", key + SigPkt(ed_, 0x20, KeyData(other_), At(t_ + 10)) + bound,
         "");
     add("trust-packet", key + Pkt(kTagTrust, "xx") + bound, "");

@@ -25,8 +25,9 @@ class Judge {
   // it binds. Revocations are held to no hash policy: refusing one would make a key look better.
   bool Valid(const KeyPacket& signer, const SignaturePacket& s, std::string_view data,
              bool revocation = false) {
-    if (!s.created || *s.created > now_ + policy_.clock_skew_s) return false;
+    if (!s.created) return false;
     if (!revocation) {
+      if (*s.created > now_ + policy_.clock_skew_s) return false;
       if (!s.critical_unknown.empty()) return false;
       if (s.expires_s != 0 && *s.created + s.expires_s <= now_) return false;
       if (*s.created < signer.created) return false;
