@@ -15,9 +15,11 @@ namespace {
 // The modules in reading order; a part that is not built keeps its row and says so in features.
 constexpr Module (*kModules[])() = {
     CoreModule,
+    AciModule,
     CniModule,
     PodModule,
     SigModule,
+    TufModule,
     RunModule,
 };
 

@@ -16,9 +16,11 @@ struct Module {
 };
 
 Module CoreModule();
+Module AciModule();
 Module CniModule();
 Module PodModule();
 Module SigModule();
+Module TufModule();
 Module RunModule();
 
 }  // namespace coaming::capi

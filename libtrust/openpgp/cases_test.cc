@@ -269,10 +269,6 @@ class Maker {
           std::string value = n->substr(2);
           *n = std::string("\x08\x08", 2) + std::string(1, '\0') + value;
         }), "");
-    Add("num-rsa-bits-rounded", rsa_pub, sig(rsa_, [](std::string* n) {
-          (*n)[0] = 8;
-          (*n)[1] = 0;
-        }), "");
     Add("num-rsa-plus-n", rsa_pub, sig(rsa_, [this](std::string* n) {
           std::string sum(257, '\0'), value = n->substr(2), m = rsa_.packet.key.RsaModulus();
           int carry = 0;
@@ -304,15 +300,32 @@ class Maker {
           AppendMpi(r, n);
           AppendMpi(s, n);
         }), "sig.bad");
-    // Sign until a number has a zero in front: it is written shorter and is the same number.
-    for (int i = 0; i < 4000; ++i) {
-      SigSpec spec = At(now_ - kDay - i);
-      std::string body = MakeSig(p256_, 0, "data\n", spec);
-      if (static_cast<uint8_t>(body[body.find_last_of('\0')]) == 0 && body.size() < 4 + 2 * 34 + 44) {
-        Add("num-ecdsa-short", p_pub, Pkt(kTagSignature, body), "");
-        break;
+    // Signs again and again until the numbers are as wanted, which they are by chance.
+    auto until = [&](std::string name, const TestKey& key, std::string key_pub,
+                     std::function<bool(std::string_view first, std::string_view second)> wanted,
+                     bool round_bits = false) {
+      for (int i = 0; i < 20000; ++i) {
+        bool hit = false;
+        SigSpec spec = At(now_ - kDay - i);
+        spec.numbers = [&](std::string* n) {
+          Bytes in(*n);
+          std::string_view first = in.Mpi();
+          std::string_view second = in.empty() ? first : in.Mpi();
+          hit = wanted(first, second);
+          if (round_bits) AppendRounded(n);
+        };
+        std::string sig = SigPkt(key, 0, "data\n", spec);
+        if (hit) return Add(name, key_pub, sig, "");
       }
-    }
+      FAIL("no luck");
+    };
+    until("num-rsa-bits-rounded", rsa_, rsa_pub,
+          [](auto a, auto) { return a.size() == 256 && (a[0] & 0x80) == 0; }, true);
+    until("num-rsa-short", rsa_, rsa_pub, [](auto a, auto) { return a.size() < 256; });
+    until("num-ecdsa-short-r", p256_, p_pub, [](auto a, auto) { return a.size() < 32; });
+    until("num-ecdsa-short-s", p256_, p_pub, [](auto, auto b) { return b.size() < 32; });
+    until("num-ed-short-r", ed_, pub, [](auto a, auto) { return a.size() < 32; });
+    until("num-ed-short-s", ed_, pub, [](auto, auto b) { return b.size() < 32; });
     SigSpec spec = Now();
     spec.algorithm = kDsaAlgorithm;
     Add("num-algorithm-dsa-on-rsa", rsa_pub, SigPkt(rsa_, 0, "data\n", spec), "sig.bad");
@@ -324,6 +337,11 @@ class Maker {
     Add("num-algorithm-unknown", pub, SigPkt(ed_, 0, "data\n", spec), "sig.bad");
   }
 
+  // Makes the bit count of the only number 2,048, whatever its top bits are.
+  static void AppendRounded(std::string* n) {
+    (*n)[0] = 8;
+    (*n)[1] = 0;
+  }
   // Signs "data\n" with `key` now.
   std::string Good(const TestKey& key) { return SigPkt(key, 0, "data\n", Now()); }
 
