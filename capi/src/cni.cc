@@ -7,6 +7,7 @@
 #include "capi/src/modules.h"
 #include "capi/src/options.h"
 #include "libcni/conf/conf.h"
+#include "libcni/plugins/builtin.h"
 
 namespace base = coaming::base;
 namespace capi = coaming::capi;
@@ -110,7 +111,7 @@ coam_code coam_cni_client_new(coam_context* context, const coam_options* options
     client.rollback_ms = opt.Int("rollback-time");
     client.continue_delete = opt.Bool("continue-delete");
     client.exact = opt.Bool("exact");
-    client.in_process = opt.Bool("in-process");
+    if (opt.Bool("in-process")) client.builtins = &cni::Builtins();
     for (const std::string& dir : client.plugin_dirs) {
       if (dir.empty() || dir[0] != '/' || dir.find(':') != dir.npos) {
         return base::Fail("core.invalid_argument")

@@ -100,7 +100,6 @@ absl::StatusOr<std::string> Client::State::Run(const base::Op& op, std::string_v
     PluginCall call;
     call.verb = verb;
     call.type = plugin.type;
-    COAM_ASSIGN_OR_RETURN(call.path, FindPlugin(options.plugin_dirs, plugin.type));
     COAM_ASSIGN_OR_RETURN(call.input, BuildStdin(parts, op.limits()));
     if (parts.runtime != nullptr) {
       call.container_id = parts.runtime->container_id;
@@ -109,6 +108,10 @@ absl::StatusOr<std::string> Client::State::Run(const base::Op& op, std::string_v
       call.args = absl::StrJoin(parts.runtime->args, ";", absl::PairFormatter("="));
     }
     call.cni_path = absl::StrJoin(options.plugin_dirs, ":");
+    if (options.builtins != nullptr && options.builtins->Serves(call.type, call.input)) {
+      return options.builtins->Run(op, call);
+    }
+    COAM_ASSIGN_OR_RETURN(call.path, FindPlugin(options.plugin_dirs, plugin.type));
     return RunPlugin(op, options, call);
   };
   auto out = run();
@@ -235,6 +238,9 @@ absl::StatusOr<Result> Client::AddNetworkList(const base::Op& op, const NetworkL
   }
   for (const PluginConf& plugin : list.plugins) {  // before anything is touched
     if (s.options.exact) break;
+    if (s.options.builtins != nullptr && s.options.builtins->Serves(plugin.type, plugin.json)) {
+      continue;
+    }
     COAM_RETURN_IF_ERROR(base::Wrap(FindPlugin(s.options.plugin_dirs, plugin.type).status(),
                                     absl::StrCat("network ", list.name)));
   }

@@ -37,6 +37,19 @@
 
 namespace coaming::cni {
 
+struct PluginCall;
+
+// BuiltinPlugins run in process instead of a program of the same name (libcni/plugins/builtin.h).
+class BuiltinPlugins {
+ public:
+  virtual ~BuiltinPlugins() = default;
+  // Serves is true if the plugin `type` with this configuration (what would be its standard input) is
+  // run by Run; else the program is.
+  virtual bool Serves(std::string_view type, std::string_view conf_json) const = 0;
+  // Run gives what the program would print.
+  virtual absl::StatusOr<std::string> Run(const base::Op& op, const PluginCall& call) const = 0;
+};
+
 struct ClientOptions {
   std::vector<std::string> plugin_dirs;      // absolute; searched in order, sent as CNI_PATH
   std::string cache_dir = kDefaultCacheDir;  // absolute
@@ -48,7 +61,7 @@ struct ClientOptions {
   bool continue_delete = true;  // DEL runs every plugin and reports the first failure
   int64_t rollback_ms = 30000;  // time for that DEL, whatever the operation's own deadline
   bool exact = false;           // do as the reference client does: sets the three above to false
-  bool in_process = false;      // run bridge, ptp, loopback, host-local, portmap without programs
+  const BuiltinPlugins* builtins = nullptr;  // borrowed; null: every plugin is a program
 };
 
 // One attachment that garbage collection must leave alone.
