@@ -40,6 +40,7 @@ constexpr OptionRow kRuntimeRows[] = {
 constexpr OptionRow kCreateRows[] = {
     {"bundle", kPath, "", "1.0", "directory with config.json and the root file system"},
     {"spec", kBytes, "", "1.0", "configuration (JSON) to use instead of the bundle's config.json"},
+    {"env", kMap, "", "1.0", "variable over the configuration's"},
     {"no-pivot", kBool, "false", "1.0", "enter the root by moving it (for roots in a ramfs)"},
     {"pause", kBool, "false", "1.0", "run no program but one that sleeps and reaps"},
     COAM_RUN_STDIO_ROWS,
@@ -159,6 +160,7 @@ absl::StatusOr<run::CreateOptions> ReadCreateOptions(const char* id, const Optio
   } else if (out.bundle.empty()) {
     return base::Fail("core.invalid_argument") << "bundle: neither a bundle nor a spec is given";
   }
+  for (const auto& [name, value] : options.Map("env")) out.env.push_back(name + "=" + value);
   out.no_pivot = options.Bool("no-pivot");
   out.pause = options.Bool("pause");
   COAM_RETURN_IF_ERROR(ReadLaunch(options, &out));

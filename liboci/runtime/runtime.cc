@@ -84,6 +84,14 @@ absl::Status LoadSpec(const CreateOptions& o, Prepared* p) {
   return absl::OkStatus();
 }
 
+void AddEnv(const std::vector<std::string>& more, std::vector<std::string>* env) {
+  for (const std::string& e : more) {
+    std::string name = e.substr(0, e.find('=') + 1);
+    std::erase_if(*env, [&](const std::string& old) { return absl::StartsWith(old, name); });
+    env->push_back(e);
+  }
+}
+
 absl::Status Prepare(RuntimeRep* host, const CreateOptions& o, bool wait_start, Prepared* p) {
   p->rep = std::make_unique<ContainerRep>();
   ContainerRep& c = *p->rep;
@@ -113,6 +121,7 @@ absl::Status Prepare(RuntimeRep* host, const CreateOptions& o, bool wait_start, 
   PlanInput& in = p->input;
   in.spec = &c.spec;
   in.process = c.spec.process && !o.pause ? &*c.spec.process : nullptr;
+  if (c.spec.process) AddEnv(o.env, &c.spec.process->env);
   in.facts = &host->facts;
   in.id = o.id;
   in.bundle = c.record.bundle;

@@ -103,7 +103,10 @@ void CgroupV2(const PlanInput& in, const std::string& target, const MountOptions
   } else {
     MountOptions bind = o;
     // Without an own cgroup namespace the host's whole tree must not be writable.
-    if (!in.Makes("cgroup")) bind.attr_set |= MOUNT_ATTR_RDONLY;
+    if (!in.Makes("cgroup")) {
+      bind.attr_set |= MOUNT_ATTR_RDONLY;
+      bind.attr_clear &= ~uint64_t{MOUNT_ATTR_RDONLY};
+    }
     Bind(absl::StrCat(h->mount, "/", in.cgroup_path), target, bind, plan);
   }
 }

@@ -1,0 +1,258 @@
+// The tables of the run commands, for coam and for the name runc.
+#include <fcntl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cstring>
+
+#include "examples/coam/commands.h"
+#include "examples/coam/run_shared.h"
+
+namespace coam {
+
+bool IsRunc(const Invocation& in) { return in.personality->name == "runc"; }
+
+int FailText(Invocation& in, const std::string& message) {
+  if (!IsRunc(in)) {
+    Say(std::string(in.personality->name) + ": " + message);
+    return 125;
+  }
+  timespec now{};
+  clock_gettime(CLOCK_REALTIME, &now);
+  tm parts{};
+  gmtime_r(&now.tv_sec, &parts);
+  char stamp[40];
+  strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &parts);
+  std::string line;
+  const bool json_log = in.Value("log-format") == "json";
+  if (json_log) {
+    line = "{\"level\":\"error\",\"msg\":" + JsonQuote(message) + ",\"time\":\"" + stamp + "\"}";
+  } else {
+    line = "time=\"" + std::string(stamp) + "\" level=error msg=" + JsonQuote(message);
+  }
+  if (const std::string log = in.Value("log"); !log.empty()) {
+    // Engines read this file for the reason of a failure.
+    const int fd = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    if (fd >= 0) {
+      const std::string text = line + "\n";
+      if (write(fd, text.data(), text.size()) < 0) Say("runc: cannot write " + log);
+      close(fd);
+    }
+    Say("runc: " + message);
+  } else {
+    Say(line);
+  }
+  return 1;
+}
+
+int FailRun(Invocation& in, const Error& error) {
+  if (!IsRunc(in)) return in.Fail(error);
+  const std::string_view reason = Text(coam_error_reason(error.get()));
+  std::string message(Text(coam_error_message(error.get())));
+  // Words that callers of runc look for.
+  if (reason == "run.not_found") message = "container does not exist";
+  if (reason == "run.exists") message = "container with given ID already exists";
+  if (reason == "run.state" && in.command->words == "kill") message = "container not running";
+  return FailText(in, message);
+}
+
+Runtime OpenRuntime(Invocation& in, int* code) {
+  Error error;
+  Options options;
+  Runtime runtime;
+  bool ok = coam_options_new("run.runtime", Take(options), Take(error)) == COAM_OK;
+  auto set = [&](const char* key, const std::string& value) {
+    ok = ok && coam_options_set(options.get(), key, value.c_str(), Take(error)) == COAM_OK;
+  };
+  std::string root = in.Value("root");
+  if (root.empty() && geteuid() != 0) {
+    // As runc: below the user's own runtime directory.
+    const char* dir = getenv("XDG_RUNTIME_DIR");
+    root = std::string(dir != nullptr ? dir : "/tmp") + "/coaming";
+  }
+  if (root.empty() && IsRunc(in)) root = "/run/runc";
+  if (!root.empty()) set("state-root", root);
+  if (const std::string launcher = in.Value("launcher"); !launcher.empty())
+    set("launcher", launcher);
+  if (in.Value("cgroup-manager") == "disabled") set("cgroups", "disabled");
+  if (geteuid() == 0) set("seccomp-cache", "/run/coaming-seccomp");
+  ok = ok && coam_run_runtime_new(options.get(), Take(runtime), Take(error)) == COAM_OK;
+  if (!ok) *code = FailRun(in, error);
+  return runtime;
+}
+
+Container OpenContainer(Invocation& in, const Runtime& runtime, int* code) {
+  Error error;
+  Container container;
+  if (coam_run_container_open(runtime.get(), in.args[0].c_str(), Take(container), Take(error)) !=
+      COAM_OK)
+    *code = FailRun(in, error);
+  return container;
+}
+
+namespace {
+
+#define COAM_ROOT_FLAGS                                                              \
+  {"root", 0, FlagKind::kValue, "DIR", "where the state of containers is kept"},     \
+      {"launcher", 0, FlagKind::kValue, "FILE", "coaming-launch instead of the copy inside"}, \
+      {"cgroup-manager", 0, FlagKind::kValue, "NAME", "cgroupfs or disabled"}
+
+#define COAM_START_FLAGS                                                                        \
+  {"bundle", 'b', FlagKind::kValue, "DIR", "the bundle (default: here)"},                       \
+      {"config", 'f', FlagKind::kValue, "FILE", "configuration instead of the bundle's"},       \
+      {"console-socket", 0, FlagKind::kValue, "PATH", "socket that gets the terminal's master"}, \
+      {"pid-file", 0, FlagKind::kValue, "FILE", "file to write the process id to"},             \
+      {"no-pivot", 0, FlagKind::kSwitch, "", "enter the root without pivot_root"},              \
+      {"no-new-keyring", 0, FlagKind::kSwitch, "", "keep the session keyring"},                 \
+      {"preserve-fds", 0, FlagKind::kValue, "N", "pass N descriptors from 3 on"}
+
+constexpr Flag kRoot[] = {COAM_ROOT_FLAGS};
+constexpr Flag kCreate[] = {COAM_ROOT_FLAGS, COAM_START_FLAGS};
+constexpr Flag kRun[] = {
+    COAM_ROOT_FLAGS,
+    COAM_START_FLAGS,
+    {"detach", 'd', FlagKind::kSwitch, "", "do not wait for the program"},
+    {"keep", 0, FlagKind::kSwitch, "", "do not delete the container at its end"},
+    {"no-subreaper", 0, FlagKind::kSwitch, "", "accepted, and without effect"},
+    {"print-plan", 0, FlagKind::kSwitch, "", "show the steps of the launch and start nothing"},
+};
+constexpr Flag kExec[] = {
+    COAM_ROOT_FLAGS,
+    {"console-socket", 0, FlagKind::kValue, "PATH", "socket that gets the terminal's master"},
+    {"pid-file", 0, FlagKind::kValue, "FILE", "file to write the process id to"},
+    {"cwd", 0, FlagKind::kValue, "DIR", "working directory"},
+    {"env", 'e', FlagKind::kList, "NAME=VALUE", "variable"},
+    {"tty", 't', FlagKind::kSwitch, "", "with a terminal"},
+    {"user", 'u', FlagKind::kValue, "UID[:GID]", "user"},
+    {"additional-gids", 'g', FlagKind::kList, "GID", "further group"},
+    {"process", 'p', FlagKind::kValue, "FILE", "process object (JSON)"},
+    {"detach", 'd', FlagKind::kSwitch, "", "do not wait for the program"},
+    {"cap", 'c', FlagKind::kList, "CAP", "capability to add"},
+    {"no-new-privs", 0, FlagKind::kSwitch, "", "forbid new privileges"},
+    {"ignore-paused", 0, FlagKind::kSwitch, "", "start in a paused container too"},
+    {"preserve-fds", 0, FlagKind::kValue, "N", "pass N descriptors from 3 on"},
+    {"cgroup", 0, FlagKind::kValue, "PATH", "cgroup below the container's"},
+};
+constexpr Flag kKill[] = {COAM_ROOT_FLAGS, {"all", 'a', FlagKind::kSwitch, "", "every process"}};
+constexpr Flag kDelete[] = {
+    COAM_ROOT_FLAGS,
+    {"force", 'f', FlagKind::kSwitch, "", "kill it first, and be content if there is none"},
+};
+constexpr Flag kList[] = {
+    COAM_ROOT_FLAGS,
+    {"format", 'f', FlagKind::kValue, "FORMAT", "table or json"},
+    {"quiet", 'q', FlagKind::kSwitch, "", "ids only"},
+};
+constexpr Flag kPs[] = {
+    COAM_ROOT_FLAGS,
+    {"format", 'f', FlagKind::kValue, "FORMAT", "table or json"},
+};
+constexpr Flag kUpdate[] = {
+    COAM_ROOT_FLAGS,
+    {"resources", 'r', FlagKind::kValue, "FILE", "limits as JSON, - for standard input"},
+    {"blkio-weight", 0, FlagKind::kValue, "N", "block I/O weight, 10 to 1000"},
+    {"cpu-period", 0, FlagKind::kValue, "US", "CFS period"},
+    {"cpu-quota", 0, FlagKind::kValue, "US", "CFS quota"},
+    {"cpu-burst", 0, FlagKind::kValue, "US", "CFS burst"},
+    {"cpu-share", 0, FlagKind::kValue, "N", "CPU shares"},
+    {"cpu-rt-period", 0, FlagKind::kValue, "US", "real-time period"},
+    {"cpu-rt-runtime", 0, FlagKind::kValue, "US", "real-time runtime"},
+    {"cpu-idle", 0, FlagKind::kValue, "N", "1: only when nothing else runs"},
+    {"cpuset-cpus", 0, FlagKind::kValue, "LIST", "CPUs"},
+    {"cpuset-mems", 0, FlagKind::kValue, "LIST", "memory nodes"},
+    {"kernel-memory", 0, FlagKind::kValue, "BYTES", "gone from the kernel; ignored"},
+    {"kernel-memory-tcp", 0, FlagKind::kValue, "BYTES", "TCP memory (cgroup v1)"},
+    {"memory", 0, FlagKind::kValue, "BYTES", "memory limit"},
+    {"memory-reservation", 0, FlagKind::kValue, "BYTES", "soft memory limit"},
+    {"memory-swap", 0, FlagKind::kValue, "BYTES", "memory and swap together"},
+    {"pids-limit", 0, FlagKind::kValue, "N", "most processes"},
+};
+constexpr Flag kEvents[] = {
+    COAM_ROOT_FLAGS,
+    {"interval", 0, FlagKind::kValue, "TIME", "between two readings (5s)"},
+    {"stats", 0, FlagKind::kSwitch, "", "one reading, then stop"},
+};
+constexpr Flag kSpec[] = {
+    {"bundle", 'b', FlagKind::kValue, "DIR", "directory to write config.json into"},
+    {"rootless", 0, FlagKind::kSwitch, "", "for an ordinary user"},
+};
+
+constexpr Command kCommands[] = {
+    {"run", "ID", "Create and start a container, wait for it and delete it", "", kRun,
+     "coam run -b /bundles/web web\ncoam run --print-plan -b . x", 1, 1, false, RunCommand},
+    {"create", "ID", "Create a container up to its program", "", kCreate,
+     "coam create -b /bundles/web web\ncoam create --pid-file p -b . x", 1, 1, false,
+     CreateCommand},
+    {"start", "ID", "Let a created container run its program", "", kRoot,
+     "coam start web\ncoam start --root /run/mine web", 1, 1, false, StartCommand},
+    {"exec", "ID [COMMAND [ARG...]]", "Run a further program in a container", "", kExec,
+     "coam exec web ps\ncoam exec -t -e TERM=xterm web sh", 1, -1, true, ExecCommand},
+    {"state", "ID", "Show the state document of a container", "", kRoot,
+     "coam state web\ncoam state --root /run/mine web", 1, 1, false, StateCommand},
+    {"kill", "ID [SIGNAL]", "Send a signal (TERM) to a container", "", kKill,
+     "coam kill web HUP\ncoam kill --all web KILL", 1, 2, false, KillCommand},
+    {"delete", "ID [ID...]", "Delete a stopped container", "", kDelete,
+     "coam delete web\ncoam delete --force web", 1, -1, false, DeleteCommand},
+    {"list", "", "List the containers", "", kList, "coam list\ncoam list --format=json", 0, 0,
+     false, ListCommand},
+    {"ps", "ID [PS-OPTION...]", "List the processes of a container", "", kPs,
+     "coam ps web\ncoam ps --format=json web", 1, -1, true, PsCommand},
+    {"pause", "ID", "Stop all processes of a container", "", kRoot,
+     "coam pause web\ncoam pause --root /run/mine web", 1, 1, false, PauseCommand},
+    {"resume", "ID", "Let a paused container go on", "", kRoot,
+     "coam resume web\ncoam resume --root /run/mine web", 1, 1, false, ResumeCommand},
+    {"update", "ID", "Change the limits of a container", "", kUpdate,
+     "coam update --memory 67108864 web\ncoam update -r limits.json web", 1, 1, false,
+     UpdateCommand},
+    {"events", "ID", "Show counters of a container", "", kEvents,
+     "coam events --stats web\ncoam events --interval 10s web", 1, 1, false, EventsCommand},
+    {"spec", "", "Write a config.json to start from", "", kSpec,
+     "coam spec\ncoam spec --rootless -b /bundles/web", 0, 0, false, SpecCommand},
+};
+constexpr Command kCoamOnly[] = {
+    {"probe", "", "Tell what this kernel allows, and how to allow the rest", "", {},
+     "coam probe\ncoam probe --format=json", 0, 0, false, ProbeCommand},
+    {"runtime-features", "", "Show the features document of the runtime specification", "", {},
+     "coam runtime-features\ncoam runtime-features | jq .linux", 0, 0, false,
+     RuntimeFeaturesCommand},
+};
+constexpr Command kRuncOnly[] = {
+    {"features", "", "Show the features document", "", {}, "runc features\nrunc features | jq .", 0,
+     0, false, RuntimeFeaturesCommand},
+};
+
+template <size_t N, size_t M>
+std::vector<Command> Joined(const Command (&a)[N], const Command (&b)[M]) {
+  std::vector<Command> all(a, a + N);
+  all.insert(all.end(), b, b + M);
+  return all;
+}
+
+}  // namespace
+
+std::span<const Command> RunCommands() {
+  static const std::vector<Command> all = Joined(kCommands, kCoamOnly);
+  return all;
+}
+
+std::span<const Command> RuncCommands() {
+  static const std::vector<Command> all = Joined(kCommands, kRuncOnly);
+  return all;
+}
+
+std::span<const Flag> RuncFlags() {
+  static constexpr Flag kFlags[] = {
+      COAM_ROOT_FLAGS,
+      {"version", 'v', FlagKind::kSwitch, "", "show the version"},
+      {"debug", 0, FlagKind::kSwitch, "", "accepted, and without effect"},
+      {"log", 0, FlagKind::kValue, "FILE", "file for errors"},
+      {"log-format", 0, FlagKind::kValue, "FORMAT", "text or json"},
+      {"log-level", 0, FlagKind::kValue, "LEVEL", "accepted, and without effect"},
+      {"systemd-cgroup", 0, FlagKind::kSwitch, "", "not supported: cgroupfs is used"},
+      {"rootless", 0, FlagKind::kValue, "WHEN", "true, false or auto; found out by itself"},
+      {"criu", 0, FlagKind::kValue, "FILE", "accepted, and without effect"},
+  };
+  return kFlags;
+}
+
+}  // namespace coam

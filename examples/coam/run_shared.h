@@ -1,0 +1,48 @@
+// What the run commands share: opening the runtime, reporting failures in runc's forms too.
+#ifndef COAMING_EXAMPLES_COAM_RUN_SHARED_H_
+#define COAMING_EXAMPLES_COAM_RUN_SHARED_H_
+
+#include <memory>
+#include <string>
+
+#include "examples/coam/cli.h"
+
+namespace coam {
+
+using Runtime = std::unique_ptr<coam_run_runtime, Freer<coam_run_runtime_free>>;
+using Container = std::unique_ptr<coam_run_container, Freer<coam_run_container_free>>;
+using Process = std::unique_ptr<coam_run_process, Freer<coam_run_process_free>>;
+using Json = std::unique_ptr<coam_json, Freer<coam_json_free>>;
+
+// OpenRuntime reads --root and its like; on failure it has reported and *code is the exit code.
+Runtime OpenRuntime(Invocation& in, int* code);
+// OpenContainer finds the container named by the first argument.
+Container OpenContainer(Invocation& in, const Runtime& runtime, int* code);
+// FailRun reports an error: as `coam` does, or in runc's words to stderr and --log.
+int FailRun(Invocation& in, const Error& error);
+int FailText(Invocation& in, const std::string& message);
+// IsRunc is true under the name runc.
+bool IsRunc(const Invocation& in);
+
+// The commands of run_launch_commands.cc.
+int RunCommand(Invocation& in);
+int CreateCommand(Invocation& in);
+int ExecCommand(Invocation& in);
+// The commands of run_watch_commands.cc.
+int StartCommand(Invocation& in);
+int StateCommand(Invocation& in);
+int KillCommand(Invocation& in);
+int DeleteCommand(Invocation& in);
+int ListCommand(Invocation& in);
+int PsCommand(Invocation& in);
+int PauseCommand(Invocation& in);
+int ResumeCommand(Invocation& in);
+int UpdateCommand(Invocation& in);
+int EventsCommand(Invocation& in);
+int SpecCommand(Invocation& in);
+int RuntimeFeaturesCommand(Invocation& in);
+int ProbeCommand(Invocation& in);
+
+}  // namespace coam
+
+#endif  // COAMING_EXAMPLES_COAM_RUN_SHARED_H_
