@@ -17,6 +17,7 @@ constexpr Module (*kModules[])() = {
     CoreModule,
     AciModule,
     CniModule,
+    OciModule,
     PodModule,
     SigModule,
     TufModule,

@@ -18,6 +18,7 @@ struct Module {
 Module CoreModule();
 Module AciModule();
 Module CniModule();
+Module OciModule();
 Module PodModule();
 Module SigModule();
 Module TufModule();

@@ -16,6 +16,7 @@
 
 #include "absl/status/statusor.h"
 #include "base/core/op.h"
+#include "liboci/image/name.h"
 #include "liboci/layer/diff.h"
 #include "liboci/spec/image/types.h"
 
@@ -40,6 +41,10 @@ struct BuildOptions {
 // Build makes an image of the tree below `tree` (null: no layer of its own) and names it `name`.
 absl::StatusOr<Descriptor> Build(const base::Op& op, Layout& layout, std::string_view name,
                                  const base::Dir* tree, const BuildOptions& options = {});
+// BuildAt does it for a layout name (oci:DIR[:NAME]), a host directory ("" for none) and the name of
+// the base image in the same layout ("" for none).
+absl::StatusOr<Descriptor> BuildAt(const base::Op& op, const ImageName& to, std::string_view tree,
+                                   std::string_view base_name, const BuildOptions& options = {});
 
 }  // namespace coaming::oci
 

@@ -197,6 +197,28 @@ absl::StatusOr<Descriptor> Resolve(const base::Op& op, const Env& env, const Ima
   return std::move(root.descriptor);
 }
 
+absl::StatusOr<std::vector<Descriptor>> ListReferrers(const base::Op& op, const Env& env,
+                                                      const ImageName& name,
+                                                      std::string_view artifact_type) {
+  COAM_ASSIGN_OR_RETURN(std::unique_ptr<ImageSource> source, OpenSource(op, env, name));
+  COAM_ASSIGN_OR_RETURN(ManifestAnswer root, source->Root(op));
+  return source->Referrers(op, root.descriptor, artifact_type);
+}
+
+absl::Status Login(const base::Op& op, const Env& env, std::string_view host,
+                   const std::string& authfile) {
+  if (!IsRegistryHost(host)) {
+    return base::Fail("oci.reference") << "\"" << host.substr(0, 200) << "\" is no registry host";
+  }
+  const auto& given = env.registry.credentials.given;
+  if (!given.has_value() || authfile.empty()) {
+    return base::Fail("core.invalid_argument")
+           << "a login needs credentials and an authfile to keep them in";
+  }
+  COAM_RETURN_IF_ERROR(Registry(env.transport, env.registry).Ping(op, host));
+  return SaveCredential(op, authfile, host, given->username, given->password);
+}
+
 absl::Status Remove(const base::Op& op, const Env& env, const ImageName& name) {
   const ImageTransport* transport = FindTransport(name.transport);
   if (transport == nullptr) return base::Fail("oci.transport") << "no such transport";

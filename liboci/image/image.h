@@ -132,6 +132,13 @@ absl::StatusOr<std::vector<std::string>> ListNames(const base::Op& op, const Env
                                                    const ImageName& name);
 // Resolve gives the descriptor that a name points to, without choosing a platform.
 absl::StatusOr<Descriptor> Resolve(const base::Op& op, const Env& env, const ImageName& name);
+// ListReferrers lists the artifacts that name what `name` points to as their subject.
+absl::StatusOr<std::vector<Descriptor>> ListReferrers(const base::Op& op, const Env& env,
+                                                      const ImageName& name,
+                                                      std::string_view artifact_type = "");
+// Login asks a registry whether it takes the credential given in `env` and keeps it in `authfile`.
+absl::Status Login(const base::Op& op, const Env& env, std::string_view host,
+                   const std::string& authfile);
 // Remove takes a name out (a tag of a repository, a name of a layout).
 absl::Status Remove(const base::Op& op, const Env& env, const ImageName& name);
 
