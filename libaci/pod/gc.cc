@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/core/error.h"
 #include "base/core/status_macros.h"
@@ -65,6 +66,25 @@ absl::Status Mark(const base::Op& op, const base::Dir& root, const PodsOptions& 
   }
 }
 
+// A pod whose networks cannot be left (their plugin is gone, say) is tried this often before it is
+// removed all the same: the kernel's part went with the namespace.
+constexpr int kTakeDownTries = 3;
+
+// TakeDown, and after enough failures only a note of it.
+absl::Status TakeDownOrLetGo(const base::Op& op, const PodsOptions& options, const PodDir& pod) {
+  const absl::Status down = internal::TakeDown(op, options, pod);
+  if (down.ok()) return down;
+  int tries = 0;
+  const absl::StatusOr<std::string> before = pod.dir().ReadFile("gc-tries", 16, "manifest_bytes");
+  if (before.ok() && !absl::SimpleAtoi(*before, &tries)) tries = 0;
+  if (++tries < kTakeDownTries) {
+    COAM_RETURN_IF_ERROR(pod.dir().WriteFile(op, "gc-tries", absl::StrCat(tries)));
+    return down;
+  }
+  op.AddNote("pod.left", pod.uuid(), base::GetError(down).message);
+  return absl::OkStatus();
+}
+
 // True if the pod was removed.
 absl::StatusOr<bool> Sweep(const base::Op& op, const base::Dir& root, const PodsOptions& options,
                            const GcRequest& request, PodDir* pod) {
@@ -73,7 +93,7 @@ absl::StatusOr<bool> Sweep(const base::Op& op, const base::Dir& root, const Pods
   if (!due) return false;
   COAM_ASSIGN_OR_RETURN(const bool locked, pod->TryLock());
   if (!locked) return false;
-  COAM_RETURN_IF_ERROR(internal::TakeDown(op, options, *pod));
+  COAM_RETURN_IF_ERROR(TakeDownOrLetGo(op, options, *pod));
   COAM_RETURN_IF_ERROR(pod->Remove(op, root));
   return true;
 }
