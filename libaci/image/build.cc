@@ -109,6 +109,38 @@ class TreeWriter {
 
 }  // namespace
 
+namespace {
+
+// The file that becomes `output` when it is whole.
+absl::StatusOr<base::AtomicFile> NewOutput(const std::string& output, bool overwrite) {
+  COAM_ASSIGN_OR_RETURN(base::Dir::Leaf place, base::OpenHostParent(output));
+  if (!overwrite) {
+    COAM_ASSIGN_OR_RETURN(bool there, place.dir.Exists(place.name));
+    if (there) {
+      return base::Fail("core.exists").Hint("choose another name or allow overwriting")
+             << output << " exists already";
+    }
+  }
+  base::WriteFileOptions options;
+  options.exclusive = !overwrite;
+  return base::AtomicFile::New(place.dir, place.name, options);
+}
+
+}  // namespace
+
+absl::StatusOr<ImageInfo> PatchImageFile(
+    const std::string& path, const std::string& output, const BuildOptions& options,
+    const std::function<absl::StatusOr<std::string>(std::string_view manifest_json)>& patch,
+    const base::Op& op) {
+  COAM_ASSIGN_OR_RETURN(base::UniqueFd fd, base::OpenHostFile(path, O_RDONLY));
+  base::FdReader in(op, std::move(fd), path);
+  COAM_ASSIGN_OR_RETURN(base::AtomicFile file, NewOutput(output, options.overwrite));
+  base::FdWriter out(op, file.fd(), output);
+  COAM_ASSIGN_OR_RETURN(ImageInfo info, PatchImage(in, out, options.compression, patch, op));
+  COAM_RETURN_IF_ERROR(file.Commit());
+  return info;
+}
+
 absl::StatusOr<ImageInfo> BuildImage(const std::string& layout_dir, const std::string& output,
                                      const BuildOptions& options, const base::Op& op) {
   COAM_ASSIGN_OR_RETURN(base::Dir layout, base::Dir::Open(layout_dir, base::Containment::kNoLinks));
@@ -120,18 +152,7 @@ absl::StatusOr<ImageInfo> BuildImage(const std::string& layout_dir, const std::s
   COAM_ASSIGN_OR_RETURN(info.manifest, ParseImageManifest(info.manifest_json, parse));
   info.compression = options.compression;
 
-  COAM_ASSIGN_OR_RETURN(base::Dir::Leaf place, base::OpenHostParent(output));
-  if (!options.overwrite) {
-    COAM_ASSIGN_OR_RETURN(bool there, place.dir.Exists(place.name));
-    if (there) {
-      return base::Fail("core.exists").Hint("choose another name or allow overwriting")
-             << output << " exists already";
-    }
-  }
-  base::WriteFileOptions file_options;
-  file_options.exclusive = !options.overwrite;
-  COAM_ASSIGN_OR_RETURN(base::AtomicFile file,
-                        base::AtomicFile::New(place.dir, place.name, file_options));
+  COAM_ASSIGN_OR_RETURN(base::AtomicFile file, NewOutput(output, options.overwrite));
   base::FdWriter sink(op, file.fd(), output);
   COAM_ASSIGN_OR_RETURN(std::unique_ptr<ImageWriter> writer,
                         ImageWriter::New(&sink, options.compression));

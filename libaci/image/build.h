@@ -33,6 +33,13 @@ struct BuildOptions {
 absl::StatusOr<ImageInfo> BuildImage(const std::string& layout_dir, const std::string& output,
                                      const BuildOptions& options, const base::Op& op);
 
+// PatchImageFile is PatchImage from file to file; the output appears whole or not at all and may be
+// the input if `options.overwrite`. Of the options only compression and overwrite count.
+absl::StatusOr<ImageInfo> PatchImageFile(
+    const std::string& path, const std::string& output, const BuildOptions& options,
+    const std::function<absl::StatusOr<std::string>(std::string_view manifest_json)>& patch,
+    const base::Op& op);
+
 // BuildContext is a directory `.acbuild` in a work path that holds an image in the making: the
 // manifest and the root file system. Each call is locked against other processes and takes effect
 // at once, so that a shell script may make one call per process.

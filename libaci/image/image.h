@@ -49,6 +49,11 @@ absl::StatusOr<ImageInfo> ReadImage(base::Reader& in, const ReadOptions& options
 // ReadManifestOnly stops as soon as it has the manifest; the rest is not looked at.
 absl::StatusOr<std::string> ReadManifestOnly(base::Reader& in, const base::Op& op);
 
+// The same for a file of the host.
+absl::StatusOr<ImageInfo> ReadImageFile(const std::string& path, const ReadOptions& options,
+                                        const base::Op& op);
+absl::StatusOr<std::string> ReadManifestOfFile(const std::string& path, const base::Op& op);
+
 enum class FileKind { kImage, kLayout, kImageManifest, kPodManifest };
 std::string_view FileKindName(FileKind kind);  // "app container image", "image layout", ...
 enum class WantKind { kGuess, kImage, kLayout, kManifest };

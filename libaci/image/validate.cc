@@ -60,6 +60,19 @@ absl::StatusOr<std::string> ReadLayoutManifest(const base::Dir& layout, const ba
   return layout.ReadFile("manifest", op.limits().manifest_bytes, "manifest_bytes");
 }
 
+absl::StatusOr<ImageInfo> ReadImageFile(const std::string& path, const ReadOptions& options,
+                                        const base::Op& op) {
+  COAM_ASSIGN_OR_RETURN(base::UniqueFd fd, base::OpenHostFile(path, O_RDONLY));
+  base::FdReader in(op, std::move(fd), path);
+  return ReadImage(in, options, op);
+}
+
+absl::StatusOr<std::string> ReadManifestOfFile(const std::string& path, const base::Op& op) {
+  COAM_ASSIGN_OR_RETURN(base::UniqueFd fd, base::OpenHostFile(path, O_RDONLY));
+  base::FdReader in(op, std::move(fd), path);
+  return ReadManifestOnly(in, op);
+}
+
 absl::StatusOr<FileKind> ValidateFile(const std::string& path, WantKind want, bool strict,
                                       const base::Op& op) {
   COAM_ASSIGN_OR_RETURN(struct stat st, base::StatHost(path));

@@ -181,6 +181,14 @@ absl::StatusOr<ImageRecord> ImageStore::Import(base::Reader& image, const Import
   return record;
 }
 
+absl::StatusOr<ImageRecord> ImageStore::ImportFile(const std::string& path,
+                                                   const ImportOptions& options,
+                                                   const base::Op& op) {
+  COAM_ASSIGN_OR_RETURN(base::UniqueFd fd, base::OpenHostFile(path, O_RDONLY));
+  base::FdReader in(op, std::move(fd), path);
+  return Import(in, options, op);
+}
+
 absl::StatusOr<std::string> ImageStore::Resolve(std::string_view text) const {
   if (absl::StartsWith(text, "sha512-")) return ResolveId(text);
   COAM_ASSIGN_OR_RETURN(AppName app, AppName::Parse(text));

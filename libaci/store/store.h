@@ -92,6 +92,10 @@ class ImageStore {
   absl::StatusOr<ImageRecord> Import(base::Reader& image, const ImportOptions& options,
                                      const base::Op& op);
 
+  // The same for a file of the host.
+  absl::StatusOr<ImageRecord> ImportFile(const std::string& path, const ImportOptions& options,
+                                         const base::Op& op);
+
   // Resolve turns a full ID, an abbreviated one ("sha512-" and at least 2 digits) or a name with
   // labels ("example.com/app:1.0,os=linux") into the ID of one image. By name: every label asked
   // for must be equal; without a version those marked latest come first, then the newest import.
