@@ -91,4 +91,19 @@ static int json(void) {
   return 0;
 }
 
-int main(void) { return core() || json(); }
+static int run(void) {
+  coam_buf *buf = NULL;
+  CHECK(coam_run_runtime_ref(NULL) == NULL && coam_run_container_ref(NULL) == NULL);
+  CHECK(coam_run_process_ref(NULL) == NULL);
+  CHECK(coam_run_container_id(NULL).size == 0 && coam_run_container_pid(NULL) == 0);
+  CHECK(coam_run_container_fd(NULL) == -1 && coam_run_container_status(NULL).size == 0);
+  CHECK(coam_run_container_take_stdio(NULL, 1) == -1 && coam_run_container_take_console(NULL) == -1);
+  CHECK(coam_run_process_pid(NULL) == 0 && coam_run_process_fd(NULL) == -1);
+  CHECK(coam_run_process_take_stdio(NULL, 0) == -1 && coam_run_process_take_console(NULL) == -1);
+  CHECK(coam_run_container_start(NULL, NULL, NULL) == COAM_INVALID_ARGUMENT);
+  CHECK(coam_run_spec_check("{", 1, &buf, NULL) == COAM_DATA_LOSS);
+  CHECK(coam_run_signal_number(NULL) == -1);
+  return 0;
+}
+
+int main(void) { return core() || json() || run(); }

@@ -189,9 +189,10 @@ absl::StatusOr<Report> ReadReport(const base::Op& op, int sync) {
     message.msg_control = control;
     message.msg_controllen = sizeof control;
     ssize_t n = recvmsg(sync, &message, MSG_CMSG_CLOEXEC);
-    if (n < 0 && errno == EINTR) continue;
+    // A helper that ends with an order unread resets the socket; what it said before is still there.
+    if (n < 0 && (errno == EINTR || errno == ECONNRESET)) continue;
     Report report;
-    if (n == 0 || (n < 0 && errno == ECONNRESET)) {
+    if (n == 0) {
       report.end = true;
       return report;
     }
