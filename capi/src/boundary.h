@@ -72,13 +72,12 @@ auto ValueOr(Fallback fallback, Body body) noexcept -> decltype(body()) {
 
 }  // namespace coaming::capi
 
-#define COAM_BOUNDARY(ret_error, ...)           \
+#define COAM_BOUNDARY(ret_error, ...) \
   ::coaming::capi::Boundary(ret_error, [&]() -> absl::Status __VA_ARGS__)
 
 // For functions without an error: getters, counts, names. `fallback` is returned if an argument is
 // NULL or memory runs out. The body must not allocate unless it says so.
-#define COAM_BOUNDARY_VALUE(fallback, ...) \
-  ::coaming::capi::ValueOr(fallback, [&]() __VA_ARGS__)
+#define COAM_BOUNDARY_VALUE(fallback, ...) ::coaming::capi::ValueOr(fallback, [&]() __VA_ARGS__)
 
 // For ref and free, which do nothing but count.
 #define COAM_BOUNDARY_REF(object) ::coaming::capi::RefHandle(object)

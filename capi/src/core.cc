@@ -29,12 +29,23 @@ const base::Note* NoteAt(const coam_notes* notes, size_t index) {
 
 const char* coam_code_name(coam_code code) {
   return COAM_BOUNDARY_VALUE("UNKNOWN", {
-    static constexpr const char* kNames[] = {
-        "OK",        "CANCELLED",         "UNKNOWN",           "INVALID_ARGUMENT",
-        "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",    "PERMISSION_DENIED",
-        "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE",
-        "UNIMPLEMENTED", "INTERNAL",      "UNAVAILABLE",       "DATA_LOSS",
-        "UNAUTHENTICATED"};
+    static constexpr const char* kNames[] = {"OK",
+                                             "CANCELLED",
+                                             "UNKNOWN",
+                                             "INVALID_ARGUMENT",
+                                             "DEADLINE_EXCEEDED",
+                                             "NOT_FOUND",
+                                             "ALREADY_EXISTS",
+                                             "PERMISSION_DENIED",
+                                             "RESOURCE_EXHAUSTED",
+                                             "FAILED_PRECONDITION",
+                                             "ABORTED",
+                                             "OUT_OF_RANGE",
+                                             "UNIMPLEMENTED",
+                                             "INTERNAL",
+                                             "UNAVAILABLE",
+                                             "DATA_LOSS",
+                                             "UNAUTHENTICATED"};
     return code >= 0 && code < static_cast<coam_code>(std::size(kNames)) ? kNames[code] : kNames[2];
   });
 }
@@ -58,8 +69,8 @@ coam_str coam_error_message(const coam_error* error) {
 }
 
 coam_str coam_error_hint(const coam_error* error) {
-  return COAM_BOUNDARY_VALUE(
-      kEmpty, { return error != nullptr ? capi::View(error->error.hint) : kEmpty; });
+  return COAM_BOUNDARY_VALUE(kEmpty,
+                             { return error != nullptr ? capi::View(error->error.hint) : kEmpty; });
 }
 
 int32_t coam_error_errno(const coam_error* error) {
@@ -108,8 +119,7 @@ int32_t coam_error_exit_code(const coam_error* error) {
   });
 }
 
-coam_code coam_error_to_json(const coam_error* error, coam_buf** ret_json,
-                             coam_error** ret_error) {
+coam_code coam_error_to_json(const coam_error* error, coam_buf** ret_json, coam_error** ret_error) {
   return COAM_BOUNDARY(ret_error, {
     COAM_RETURN_IF_ERROR(capi::NotNull(error, "error"));
     COAM_RETURN_IF_ERROR(capi::NotNull(ret_json, "ret_json"));
@@ -135,31 +145,37 @@ const coam_reason* coam_reason_at(size_t index) {
 }
 
 const coam_reason* coam_reason_find(const char* name) {
-  return COAM_BOUNDARY_VALUE(nullptr, {
-    return AsReason(name != nullptr ? base::FindReason(name) : nullptr);
-  });
+  return COAM_BOUNDARY_VALUE(
+      nullptr, { return AsReason(name != nullptr ? base::FindReason(name) : nullptr); });
 }
 
 coam_str coam_reason_name(const coam_reason* reason) {
-  return COAM_BOUNDARY_VALUE(kEmpty, { return capi::ViewStatic(reason->name); });
+  return COAM_BOUNDARY_VALUE(
+      kEmpty, { return reason != nullptr ? capi::ViewStatic(reason->name) : kEmpty; });
 }
 coam_code coam_reason_code(const coam_reason* reason) {
-  return COAM_BOUNDARY_VALUE(COAM_INTERNAL, { return static_cast<coam_code>(reason->code); });
+  return COAM_BOUNDARY_VALUE(COAM_INTERNAL, {
+    return reason != nullptr ? static_cast<coam_code>(reason->code) : COAM_INTERNAL;
+  });
 }
 coam_str coam_reason_since(const coam_reason* reason) {
-  return COAM_BOUNDARY_VALUE(kEmpty, { return capi::ViewStatic(reason->since); });
+  return COAM_BOUNDARY_VALUE(
+      kEmpty, { return reason != nullptr ? capi::ViewStatic(reason->since) : kEmpty; });
 }
 coam_str coam_reason_meaning(const coam_reason* reason) {
-  return COAM_BOUNDARY_VALUE(kEmpty, { return capi::ViewStatic(reason->meaning); });
+  return COAM_BOUNDARY_VALUE(
+      kEmpty, { return reason != nullptr ? capi::ViewStatic(reason->meaning) : kEmpty; });
 }
 coam_str coam_reason_hint(const coam_reason* reason) {
-  return COAM_BOUNDARY_VALUE(kEmpty, { return capi::ViewStatic(reason->hint); });
+  return COAM_BOUNDARY_VALUE(
+      kEmpty, { return reason != nullptr ? capi::ViewStatic(reason->hint) : kEmpty; });
 }
 coam_str coam_reason_python_class(const coam_reason* reason) {
-  return COAM_BOUNDARY_VALUE(kEmpty, { return capi::ViewStatic(reason->python_class); });
+  return COAM_BOUNDARY_VALUE(
+      kEmpty, { return reason != nullptr ? capi::ViewStatic(reason->python_class) : kEmpty; });
 }
 int32_t coam_reason_exit_code(const coam_reason* reason) {
-  return COAM_BOUNDARY_VALUE(1, { return reason->exit_code; });
+  return COAM_BOUNDARY_VALUE(1, { return reason != nullptr ? reason->exit_code : 1; });
 }
 
 coam_code coam_cancel_new(coam_cancel** ret_cancel, coam_error** ret_error) {
@@ -190,25 +206,30 @@ int coam_cancel_fd(const coam_cancel* cancel) {
 }
 
 coam_str coam_event_kind(const coam_event* event) {
-  return COAM_BOUNDARY_VALUE(kEmpty, { return capi::ViewStatic(event->event.kind); });
+  return COAM_BOUNDARY_VALUE(
+      kEmpty, { return event != nullptr ? capi::ViewStatic(event->event.kind) : kEmpty; });
 }
 coam_str coam_event_phase(const coam_event* event) {
-  return COAM_BOUNDARY_VALUE(kEmpty, { return capi::ViewStatic(event->event.phase); });
+  return COAM_BOUNDARY_VALUE(
+      kEmpty, { return event != nullptr ? capi::ViewStatic(event->event.phase) : kEmpty; });
 }
 coam_str coam_event_subject(const coam_event* event) {
-  return COAM_BOUNDARY_VALUE(kEmpty, { return capi::ViewStatic(event->event.subject); });
+  return COAM_BOUNDARY_VALUE(
+      kEmpty, { return event != nullptr ? capi::ViewStatic(event->event.subject) : kEmpty; });
 }
 int64_t coam_event_done(const coam_event* event) {
-  return COAM_BOUNDARY_VALUE(0, { return event->event.done; });
+  return COAM_BOUNDARY_VALUE(0, { return event != nullptr ? event->event.done : 0; });
 }
 int64_t coam_event_total(const coam_event* event) {
-  return COAM_BOUNDARY_VALUE(-1, { return event->event.total; });
+  return COAM_BOUNDARY_VALUE(-1, { return event != nullptr ? event->event.total : -1; });
 }
 coam_str coam_event_unit(const coam_event* event) {
-  return COAM_BOUNDARY_VALUE(kEmpty, { return capi::ViewStatic(event->event.unit); });
+  return COAM_BOUNDARY_VALUE(
+      kEmpty, { return event != nullptr ? capi::ViewStatic(event->event.unit) : kEmpty; });
 }
 coam_str coam_event_text(const coam_event* event) {
-  return COAM_BOUNDARY_VALUE(kEmpty, { return capi::ViewStatic(event->event.text); });
+  return COAM_BOUNDARY_VALUE(
+      kEmpty, { return event != nullptr ? capi::ViewStatic(event->event.text) : kEmpty; });
 }
 
 coam_code coam_notes_new(coam_notes** ret_notes, coam_error** ret_error) {

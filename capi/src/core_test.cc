@@ -122,8 +122,7 @@ TEST_CASE("capi: freeing a running job cancels it, and its user pointer is freed
   coam_options* o = nullptr;
   REQUIRE(coam_options_new("context", &o, nullptr) == COAM_OK);
   coam_options_set_events(
-      o, [](void*, const coam_event*) -> int32_t { return 0; }, nullptr,
-      [](void*) { ++freed; });
+      o, [](void*, const coam_event*) -> int32_t { return 0; }, nullptr, [](void*) { ++freed; });
   auto job = StartJob("context", nullptr, o,
                       [](const base::Op& op, const coam_options*) -> absl::StatusOr<Ref<Object>> {
                         return base::WaitFd(op, -1, POLLIN);

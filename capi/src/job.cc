@@ -167,7 +167,7 @@ coam_job* coam_job_ref(coam_job* job) { return COAM_BOUNDARY_REF(job); }
 void coam_job_free(coam_job* job) { COAM_BOUNDARY_FREE(job); }
 
 int coam_job_fd(const coam_job* job) {
-  return COAM_BOUNDARY_VALUE(-1, { return job->news.get(); });
+  return COAM_BOUNDARY_VALUE(-1, { return job != nullptr ? job->news.get() : -1; });
 }
 
 coam_code coam_job_dispatch(coam_job* job, coam_error** ret_error) {
@@ -179,6 +179,7 @@ coam_code coam_job_dispatch(coam_job* job, coam_error** ret_error) {
 
 int32_t coam_job_done(const coam_job* job) {
   return COAM_BOUNDARY_VALUE(0, {
+    if (job == nullptr) return 0;
     auto* self = const_cast<coam_job*>(job);
     const std::lock_guard<std::mutex> lock(self->mutex);
     return self->ended && self->queue.empty() ? 1 : 0;
@@ -195,8 +196,8 @@ void coam_job_cancel(coam_job* job) {
 coam_code coam_job_wait(coam_job* job, int64_t timeout_ms, coam_error** ret_error) {
   return COAM_BOUNDARY(ret_error, {
     COAM_RETURN_IF_ERROR(capi::NotNull(job, "job"));
-    const auto deadline = timeout_ms < 0 ? coaming::base::Deadline()
-                                         : coaming::base::Deadline::AfterMs(timeout_ms);
+    const auto deadline =
+        timeout_ms < 0 ? coaming::base::Deadline() : coaming::base::Deadline::AfterMs(timeout_ms);
     for (;;) {
       COAM_RETURN_IF_ERROR(job->Dispatch());
       if (coam_job_done(job) != 0) return absl::OkStatus();

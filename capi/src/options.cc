@@ -19,11 +19,10 @@ struct Suffix {
   std::string_view text;
   int64_t factor;
 };
-constexpr Suffix kSizes[] = {{"", 1},        {"B", 1},        {"k", 1 << 10},    {"K", 1 << 10},
-                             {"Ki", 1 << 10}, {"M", 1 << 20},  {"Mi", 1 << 20},   {"G", 1 << 30},
+constexpr Suffix kSizes[] = {{"", 1},         {"B", 1},         {"k", 1 << 10},   {"K", 1 << 10},
+                             {"Ki", 1 << 10}, {"M", 1 << 20},   {"Mi", 1 << 20},  {"G", 1 << 30},
                              {"Gi", 1 << 30}, {"T", 1LL << 40}, {"Ti", 1LL << 40}};
-constexpr Suffix kDurations[] = {
-    {"", 1}, {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}};
+constexpr Suffix kDurations[] = {{"", 1}, {"ms", 1}, {"s", 1000}, {"m", 60'000}, {"h", 3'600'000}};
 
 // A whole number with a suffix of `suffixes`.
 std::optional<int64_t> Scaled(std::string_view text, absl::Span<const Suffix> suffixes) {
@@ -51,15 +50,12 @@ std::optional<bool> ParseBool(std::string_view text) {
 // The number that a checked text stands for.
 std::optional<int64_t> Number(OptionType type, std::string_view text) {
   switch (type) {
-    case OptionType::kSize:
-      return Scaled(text, kSizes);
-    case OptionType::kDuration:
-      return Scaled(text, kDurations);
+    case OptionType::kSize: return Scaled(text, kSizes);
+    case OptionType::kDuration: return Scaled(text, kDurations);
     case OptionType::kBool:
       if (auto b = ParseBool(text)) return *b ? 1 : 0;
       return std::nullopt;
-    default:
-      return Scaled(text, absl::MakeConstSpan(kSizes, 1));
+    default: return Scaled(text, absl::MakeConstSpan(kSizes, 1));
   }
 }
 
@@ -79,10 +75,12 @@ absl::Status CheckValue(const OptionRow& row, std::string_view value) {
       if (auto n = Number(row.type, value); !n || *n < 0) return bad("a file descriptor");
       break;
     case OptionType::kSize:
-      if (auto n = Number(row.type, value); !n || *n < 0) return bad("a size such as 512, 64M or 2Gi");
+      if (auto n = Number(row.type, value); !n || *n < 0)
+        return bad("a size such as 512, 64M or 2Gi");
       break;
     case OptionType::kDuration:
-      if (auto n = Number(row.type, value); !n || *n < 0) return bad("a time such as 500ms, 30s or 5m");
+      if (auto n = Number(row.type, value); !n || *n < 0)
+        return bad("a time such as 500ms, 30s or 5m");
       break;
     case OptionType::kMap:
       if (value.find('=') == std::string_view::npos || value[0] == '=') return bad("KEY=VALUE");
@@ -92,8 +90,7 @@ absl::Status CheckValue(const OptionRow& row, std::string_view value) {
     case OptionType::kList:
       if (value.find('\0') != std::string_view::npos) return bad("text without NUL bytes");
       break;
-    case OptionType::kBytes:
-      break;
+    case OptionType::kBytes: break;
   }
   return absl::OkStatus();
 }
@@ -102,8 +99,7 @@ absl::StatusOr<std::vector<std::string>*> Slot(coam_options* options, std::strin
                                                const OptionRow** row) {
   *row = FindRow(*options->family, key);
   if (*row == nullptr) {
-    return base::Fail("core.not_found")
-               .Hint("coam_options_key lists the keys of a family")
+    return base::Fail("core.not_found").Hint("coam_options_key lists the keys of a family")
            << "options of " << options->family->name << " have no key '" << key << "'";
   }
   for (auto& [have, values] : options->values) {
@@ -148,9 +144,8 @@ absl::StatusOr<OptionReader> OptionReader::For(std::string_view family,
   const OptionFamily* want = FindFamily(family);
   if (want == nullptr) return base::Fail("core.internal") << "no option family " << family;
   if (options != nullptr && options->family != want) {
-    return base::Fail("core.invalid_argument")
-           << "options of " << options->family->name << " were given where " << family
-           << " are taken";
+    return base::Fail("core.invalid_argument") << "options of " << options->family->name
+                                               << " were given where " << family << " are taken";
   }
   return OptionReader(want, options);
 }
@@ -183,7 +178,9 @@ std::optional<std::string> OptionReader::MaybeString(std::string_view key) const
   return text;
 }
 
-bool OptionReader::Bool(std::string_view key) const { return ParseBool(String(key)).value_or(false); }
+bool OptionReader::Bool(std::string_view key) const {
+  return ParseBool(String(key)).value_or(false);
+}
 
 int64_t OptionReader::Int(std::string_view key) const {
   const OptionRow* row;
@@ -220,8 +217,7 @@ coam_options::coam_options(const coam_options& other)
 
 namespace capi = coaming::capi;
 
-coam_code coam_options_new(const char* family, coam_options** ret_options,
-                           coam_error** ret_error) {
+coam_code coam_options_new(const char* family, coam_options** ret_options, coam_error** ret_error) {
   return COAM_BOUNDARY(ret_error, {
     COAM_RETURN_IF_ERROR(capi::NotNull(family, "family"));
     COAM_RETURN_IF_ERROR(capi::NotNull(ret_options, "ret_options"));
@@ -335,18 +331,28 @@ const coam_option* coam_options_key(const char* family, size_t index) {
 }
 
 coam_str coam_option_name(const coam_option* option) {
-  return COAM_BOUNDARY_VALUE((coam_str{"", 0}), { return capi::ViewStatic(option->name); });
+  return COAM_BOUNDARY_VALUE((coam_str{"", 0}), {
+    return option != nullptr ? capi::ViewStatic(option->name) : coam_str{"", 0};
+  });
 }
 coam_str coam_option_type(const coam_option* option) {
-  return COAM_BOUNDARY_VALUE((coam_str{"", 0}),
-                             { return capi::ViewStatic(capi::OptionTypeName(option->type)); });
+  return COAM_BOUNDARY_VALUE((coam_str{"", 0}), {
+    return option != nullptr ? capi::ViewStatic(capi::OptionTypeName(option->type))
+                             : coam_str{"", 0};
+  });
 }
 coam_str coam_option_default(const coam_option* option) {
-  return COAM_BOUNDARY_VALUE((coam_str{"", 0}), { return capi::ViewStatic(option->fallback); });
+  return COAM_BOUNDARY_VALUE((coam_str{"", 0}), {
+    return option != nullptr ? capi::ViewStatic(option->fallback) : coam_str{"", 0};
+  });
 }
 coam_str coam_option_since(const coam_option* option) {
-  return COAM_BOUNDARY_VALUE((coam_str{"", 0}), { return capi::ViewStatic(option->since); });
+  return COAM_BOUNDARY_VALUE((coam_str{"", 0}), {
+    return option != nullptr ? capi::ViewStatic(option->since) : coam_str{"", 0};
+  });
 }
 coam_str coam_option_help(const coam_option* option) {
-  return COAM_BOUNDARY_VALUE((coam_str{"", 0}), { return capi::ViewStatic(option->help); });
+  return COAM_BOUNDARY_VALUE((coam_str{"", 0}), {
+    return option != nullptr ? capi::ViewStatic(option->help) : coam_str{"", 0};
+  });
 }

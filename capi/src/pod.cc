@@ -200,11 +200,13 @@ coam_pod* coam_pod_ref(coam_pod* pod) { return COAM_BOUNDARY_REF(pod); }
 void coam_pod_free(coam_pod* pod) { COAM_BOUNDARY_FREE(pod); }
 
 coam_str coam_pod_uuid(const coam_pod* pod) {
-  return COAM_BOUNDARY_VALUE((coam_str{"", 0}), { return capi::View(pod->pod->uuid()); });
+  return COAM_BOUNDARY_VALUE((coam_str{"", 0}), {
+    return pod != nullptr ? capi::View(pod->pod->uuid()) : coam_str{"", 0};
+  });
 }
 
 int coam_pod_fd(const coam_pod* pod) {
-  return COAM_BOUNDARY_VALUE(-1, { return pod->pod->poll_fd(); });
+  return COAM_BOUNDARY_VALUE(-1, { return pod != nullptr ? pod->pod->poll_fd() : -1; });
 }
 
 coam_code coam_pod_poll(coam_pod* pod, int32_t* ret_ended, int32_t* ret_status,
@@ -243,7 +245,8 @@ coam_code coam_pod_shutdown(coam_pod* pod, int64_t grace_ms, int32_t* ret_status
 }
 
 int coam_pod_take_console(coam_pod* pod) {
-  return COAM_BOUNDARY_VALUE(-1, { return pod->pod->TakeConsole().Release(); });
+  return COAM_BOUNDARY_VALUE(-1,
+                             { return pod != nullptr ? pod->pod->TakeConsole().Release() : -1; });
 }
 
 coam_code coam_pods_status(coam_pods* pods, const char* uuid, coam_buf** ret_json,
@@ -346,11 +349,12 @@ coam_pod_process* coam_pod_process_ref(coam_pod_process* process) {
 void coam_pod_process_free(coam_pod_process* process) { COAM_BOUNDARY_FREE(process); }
 
 int coam_pod_process_fd(const coam_pod_process* process) {
-  return COAM_BOUNDARY_VALUE(-1, { return process->process->poll_fd(); });
+  return COAM_BOUNDARY_VALUE(-1, { return process != nullptr ? process->process->poll_fd() : -1; });
 }
 
 int coam_pod_process_take_console(coam_pod_process* process) {
-  return COAM_BOUNDARY_VALUE(-1, { return process->process->TakeConsole().Release(); });
+  return COAM_BOUNDARY_VALUE(
+      -1, { return process != nullptr ? process->process->TakeConsole().Release() : -1; });
 }
 
 coam_code coam_pod_process_kill(coam_pod_process* process, int32_t signal, coam_error** ret_error) {

@@ -106,4 +106,16 @@ static int run(void) {
   return 0;
 }
 
-int main(void) { return core() || json() || run(); }
+static int pods(void) {
+  int32_t status = 0;
+  coam_buf *buf = NULL;
+  CHECK(coam_pods_ref(NULL) == NULL && coam_pod_request_ref(NULL) == NULL);
+  CHECK(coam_pod_ref(NULL) == NULL && coam_pod_process_ref(NULL) == NULL);
+  CHECK(coam_pods_prepare(NULL, NULL, NULL, NULL, &buf, NULL) == COAM_INVALID_ARGUMENT);
+  CHECK(coam_pods_run(NULL, NULL, "x", NULL, NULL, NULL) == COAM_INVALID_ARGUMENT);
+  CHECK(coam_pod_uuid(NULL).size == 0 && coam_pod_fd(NULL) == -1);
+  CHECK(coam_pod_wait(NULL, NULL, NULL, &status, NULL) == COAM_INVALID_ARGUMENT);
+  return 0;
+}
+
+int main(void) { return core() || json() || run() || pods(); }

@@ -57,9 +57,9 @@ class Process(Handle):
 
     def wait(self, timeout: Optional[float] = None) -> int:
         """The exit status, 128 + n for signal n. Raises DeadlineError when the time is over."""
-        _wait_fd(self.fileno(), timeout)
+        ended = _wait_fd(self.fileno(), timeout)
         status = ffi.new("int32_t *")
-        options = Options("pod.wait", {"timeout": timeout and 0.001})
+        options = Options("pod.wait", {} if ended else {"timeout": 0.0})
         _core.call(lib.coam_pod_process_wait, self._ptr, ffi.NULL, options.pointer, status)
         return status[0]
 
