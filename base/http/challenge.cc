@@ -24,7 +24,8 @@ class Scanner {
     }
   }
   void SkipBlanksAnd(char c) {
-    while (!rest_.empty() && (rest_.front() == ' ' || rest_.front() == '\t' || rest_.front() == c)) {
+    while (!rest_.empty() &&
+           (rest_.front() == ' ' || rest_.front() == '\t' || rest_.front() == c)) {
       rest_.remove_prefix(1);
     }
   }
@@ -34,8 +35,8 @@ class Scanner {
     return true;
   }
   std::string_view TakeWhile(bool (*pred)(char)) {
-    const size_t n = static_cast<size_t>(
-        std::find_if_not(rest_.begin(), rest_.end(), pred) - rest_.begin());
+    const size_t n =
+        static_cast<size_t>(std::find_if_not(rest_.begin(), rest_.end(), pred) - rest_.begin());
     const std::string_view taken = rest_.substr(0, n);
     rest_.remove_prefix(n);
     return taken;

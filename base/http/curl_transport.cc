@@ -1,18 +1,14 @@
 #include "base/http/curl_transport.h"
 
 #include <curl/curl.h>
-#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <cstring>
 #include <ctime>
-#include <map>
 #include <mutex>
 
 #include "absl/strings/ascii.h"
@@ -25,6 +21,7 @@
 #include "base/core/status_macros.h"
 #include "base/core/unique_fd.h"
 #include "base/http/exchange.h"
+#include "base/http/pem_files.h"
 
 namespace coaming::base {
 namespace {
@@ -69,34 +66,6 @@ class CurlWindow {
   bool had_;
 };
 
-// PEM texts as files that curl can read. Each text has one descriptor for the transport's life, so
-// that a path stands for one content only: curl takes up connections again by comparing paths.
-class PemFiles {
- public:
-  absl::StatusOr<std::string> PathOf(const std::string& pem) {
-    std::lock_guard<std::mutex> lock(mu_);
-    auto it = files_.find(pem);
-    if (it == files_.end()) {
-      const int raw = memfd_create("pem", MFD_CLOEXEC);
-      if (raw < 0) return FailErrno("core.io", errno) << "make a file for certificates";
-      COAM_ASSIGN_OR_RETURN(UniqueFd fd, HighFd(raw));
-      std::string_view rest = pem;
-      while (!rest.empty()) {
-        const ssize_t n = write(fd.get(), rest.data(), rest.size());
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return FailErrno("core.no_memory", errno) << "fill a file with certificates";
-        rest.remove_prefix(static_cast<size_t>(n));
-      }
-      it = files_.emplace(pem, std::move(fd)).first;
-    }
-    return absl::StrCat("/proc/self/fd/", it->second.get());
-  }
-
- private:
-  std::mutex mu_;  // guards files_
-  std::map<std::string, UniqueFd> files_;
-};
-
 std::string_view ReasonOfCurl(CURLcode code) {
   switch (code) {
     case CURLE_SSL_CONNECT_ERROR:
@@ -112,8 +81,7 @@ std::string_view ReasonOfCurl(CURLcode code) {
     case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
     case CURLE_SSL_INVALIDCERTSTATUS:
     case CURLE_SSL_CLIENTCERT:
-    case CURLE_USE_SSL_FAILED:
-      return "http.tls";
+    case CURLE_USE_SSL_FAILED: return "http.tls";
     case CURLE_PARTIAL_FILE:
     case CURLE_GOT_NOTHING:
     case CURLE_RECV_ERROR:
@@ -121,19 +89,17 @@ std::string_view ReasonOfCurl(CURLcode code) {
     case CURLE_SEND_FAIL_REWIND:
     case CURLE_HTTP2:
     case CURLE_HTTP2_STREAM:
-    case CURLE_SSL_SHUTDOWN_FAILED:
-      return "http.truncated";
+    case CURLE_SSL_SHUTDOWN_FAILED: return "http.truncated";
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_UNSUPPORTED_PROTOCOL:  // HTTP/0.9, or no HTTP at all
       return "http.status";
-    case CURLE_OUT_OF_MEMORY:
-      return "core.no_memory";
-    case CURLE_URL_MALFORMAT:
-      return "http.url";
-    default:
-      return "http.connect";
+    case CURLE_OUT_OF_MEMORY: return "core.no_memory";
+    case CURLE_URL_MALFORMAT: return "http.url";
+    default: return "http.connect";
   }
 }
+
+using internal::PemFiles;
 
 class CurlTransport;
 class CurlSession;
@@ -301,24 +267,34 @@ CurlExchange::~CurlExchange() {
 
 absl::Status CurlExchange::SetTls(CurlTransport& transport) {
   const TlsOptions& tls = request_.tls != nullptr ? *request_.tls : transport.TlsFor(request_.url);
-  const curl_version_info_data* about = curl_version_info(CURLVERSION_NOW);
-  const char* bundle = about->age >= CURLVERSION_SEVENTH ? about->cainfo : nullptr;
-  const bool own_file = !tls.ca_pem.empty() || !tls.ca_file.empty();
-  if (!tls.ca_pem.empty()) {
-    std::string pem = tls.ca_pem;
-    COAM_ASSIGN_OR_RETURN(std::string path, transport.pem().PathOf(pem));
-    Set(CURLOPT_CAINFO, path.c_str());
-  } else if (!tls.ca_file.empty()) {
-    Set(CURLOPT_CAINFO, tls.ca_file.c_str());
-  } else if (tls.only_these) {
-    Set(CURLOPT_CAINFO, static_cast<const char*>(nullptr));
+  bool system_in_directory = false;
+  std::string own = tls.ca_pem;
+  if (own.empty() && !tls.ca_file.empty()) {
+    COAM_ASSIGN_OR_RETURN(own, internal::ReadPem(tls.ca_file));
+    if (own.empty()) return Fail("http.tls") << tls.ca_file << " holds no certificate";
   }
-  // The system's roots come from curl's own bundle, and from its directory where ours has taken the
-  // bundle's place.
+  constexpr const char* kNone = nullptr;
+  std::string file;
+  if (tls.only_these) {
+    if (!own.empty()) {
+      COAM_ASSIGN_OR_RETURN(file, transport.pem().PathOf(own));
+    }
+  } else {
+    COAM_ASSIGN_OR_RETURN(file, transport.pem().PathWithSystem(own));
+    if (file.empty() && !own.empty()) {
+      COAM_ASSIGN_OR_RETURN(file, transport.pem().PathOf(own));
+      system_in_directory = true;
+    }
+  }
+  if (!file.empty()) {
+    Set(CURLOPT_CAINFO, file.c_str());
+  } else if (tls.only_these) {
+    Set(CURLOPT_CAINFO, kNone);
+  }
   if (!tls.ca_dir.empty()) {
     Set(CURLOPT_CAPATH, tls.ca_dir.c_str());
-  } else if (tls.only_these || (!own_file && bundle != nullptr)) {
-    Set(CURLOPT_CAPATH, static_cast<const char*>(nullptr));
+  } else if (tls.only_these || (!file.empty() && !system_in_directory)) {
+    Set(CURLOPT_CAPATH, kNone);
   }
   const auto identity = [&](const std::string& pem, const std::string& file, CURLoption option) {
     if (pem.empty() && file.empty()) return absl::OkStatus();
@@ -374,9 +350,9 @@ absl::Status CurlExchange::Setup(CurlTransport& transport) {
       continue;
     }
     const bool v6 = rule.address.find(':') != std::string::npos;
-    const std::string line = absl::StrCat(
-        "::", v6 ? "[" : "", rule.address, v6 ? "]" : "", ":",
-        rule.address_port != 0 ? rule.address_port : request_.url.port());
+    const std::string line =
+        absl::StrCat("::", v6 ? "[" : "", rule.address, v6 ? "]" : "", ":",
+                     rule.address_port != 0 ? rule.address_port : request_.url.port());
     connect_to_ = curl_slist_append(nullptr, line.c_str());
     Set(CURLOPT_CONNECT_TO, connect_to_);
     break;
@@ -445,8 +421,7 @@ bool CurlExchange::Header(std::string_view line) {
     next_head_ = ExchangeHead();
     const size_t blank = line.find(' ');
     int status = 0;
-    if (blank != std::string_view::npos &&
-        absl::SimpleAtoi(line.substr(blank + 1, 3), &status)) {
+    if (blank != std::string_view::npos && absl::SimpleAtoi(line.substr(blank + 1, 3), &status)) {
       next_head_.status = status;
     }
     return true;
@@ -569,19 +544,13 @@ absl::Status CurlSession::Drive(const Op& op, int max_wait_ms,
   if (max_wait_ms >= 0 && (wait < 0 || max_wait_ms < wait)) wait = max_wait_ms;
   if (wait < 0) wait = INT_MAX;
   int ready = 0;
-  const CURLMcode code = curl_multi_poll(multi_, fds.data(), static_cast<unsigned>(fds.size()),
-                                         wait, &ready);
+  const CURLMcode code =
+      curl_multi_poll(multi_, fds.data(), static_cast<unsigned>(fds.size()), wait, &ready);
   if (code != CURLM_OK) {
     return Fail("core.io") << "wait for an HTTP answer: " << curl_multi_strerror(code);
   }
   Perform();
   return absl::OkStatus();
-}
-
-bool IsPort(std::string_view text, int* port) {
-  return !text.empty() && text.size() <= 5 &&
-         std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; }) &&
-         absl::SimpleAtoi(text, port) && *port > 0 && *port < 65536;
 }
 
 absl::Status CheckOptions(const CurlTransportOptions& options) {
@@ -591,8 +560,7 @@ absl::Status CheckOptions(const CurlTransportOptions& options) {
   std::vector<const TlsOptions*> all = {&options.tls};
   for (const auto& [host, tls] : options.host_tls) all.push_back(&tls);
   for (const TlsOptions* tls : all) {
-    const bool cert =
-        !tls->client_certificate_pem.empty() || !tls->client_certificate_file.empty();
+    const bool cert = !tls->client_certificate_pem.empty() || !tls->client_certificate_file.empty();
     const bool key = !tls->client_key_pem.empty() || !tls->client_key_file.empty();
     if (cert != key) {
       return Fail("core.invalid_argument") << "a client certificate needs its key, and a key its "
@@ -606,46 +574,6 @@ absl::Status CheckOptions(const CurlTransportOptions& options) {
 }
 
 }  // namespace
-
-absl::StatusOr<ResolveRule> ParseResolveRule(std::string_view text) {
-  const auto bad = [&] {
-    return Fail("core.invalid_argument").Hint("write host:port:address or host:port:address:port")
-           << "\"" << text << "\" does not map a host";
-  };
-  ResolveRule rule;
-  const size_t first = text.find(':');
-  const size_t second = first == std::string_view::npos ? first : text.find(':', first + 1);
-  if (second == std::string_view::npos || first == 0) return bad();
-  rule.host = absl::AsciiStrToLower(text.substr(0, first));
-  const std::string_view port = text.substr(first + 1, second - first - 1);
-  if (port != "*" && !IsPort(port, &rule.port)) return bad();
-  std::string_view rest = text.substr(second + 1);
-  std::string_view after;
-  if (!rest.empty() && rest.front() == '[') {
-    const size_t end = rest.find(']');
-    if (end == std::string_view::npos) return bad();
-    rule.address = rest.substr(1, end - 1);
-    after = rest.substr(end + 1);
-  } else if (std::count(rest.begin(), rest.end(), ':') <= 1) {
-    const size_t colon = rest.find(':');
-    rule.address = rest.substr(0, colon);
-    if (colon != std::string_view::npos) after = rest.substr(colon);
-  } else {
-    rule.address = rest;  // IPv6 without brackets, as curl allows
-  }
-  if (!after.empty() && (after.front() != ':' || !IsPort(after.substr(1), &rule.address_port))) {
-    return bad();
-  }
-  const std::string probe = rule.address.find(':') != std::string::npos
-                                ? absl::StrCat("http://[", rule.address, "]/")
-                                : absl::StrCat("http://", rule.address, "/");
-  absl::StatusOr<Url> url = Url::Parse(probe);
-  if (!url.ok() || !Url::Parse(absl::StrCat("http://", rule.host, "/")).ok()) return bad();
-  const bool address = rule.address.find_first_not_of("0123456789.") == std::string::npos ||
-                       rule.address.find(':') != std::string::npos;
-  if (!address) return bad();
-  return rule;
-}
 
 absl::StatusOr<std::unique_ptr<Transport>> NewCurlTransport(CurlTransportOptions options) {
   COAM_RETURN_IF_ERROR(CheckNotForked());

@@ -136,17 +136,17 @@ TEST_CASE("curl: broken answers are told apart", "[base][http]") {
     } else if (r.target == "/http09") {
       reply.raw = "hello, no header at all\n";
     } else if (r.target == "/huge-header") {
-      reply.raw = "HTTP/1.1 200 OK\r\nX: " + std::string(70'000, 'x') + "\r\nY: " +
-                  std::string(90'000, 'x') + "\r\nZ: " + std::string(99'000, 'x') +
-                  "\r\nZZ: " + std::string(9'000, 'x') +
-                  "\r\nContent-Length: 0\r\n\r\n";
+      reply.raw = "HTTP/1.1 200 OK\r\nX: " + std::string(70'000, 'x') +
+                  "\r\nY: " + std::string(90'000, 'x') + "\r\nZ: " + std::string(99'000, 'x') +
+                  "\r\nZZ: " + std::string(9'000, 'x') + "\r\nContent-Length: 0\r\n\r\n";
     } else if (r.target == "/many-headers") {
       reply.raw = "HTTP/1.1 200 OK\r\n";
       for (int i = 0; i < 20'000; ++i) reply.raw += "X-" + std::to_string(i) + ": yyyyyyyy\r\n";
       reply.raw += "\r\n";
     } else if (r.target == "/continue") {
-      reply.raw = "HTTP/1.1 103 Early\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
-                  "A: 1\r\na: 2\r\n\r\nok";
+      reply.raw =
+          "HTTP/1.1 103 Early\r\nLink: </x>\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n"
+          "A: 1\r\na: 2\r\n\r\nok";
     } else if (r.target == "/two-lengths") {
       reply.raw = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 5\r\n\r\nabcde";
     }
@@ -274,8 +274,8 @@ TEST_CASE("curl: the environment and the netrc file do not count", "[base][http]
 TEST_CASE("curl: an explicit proxy is used, with its credentials", "[base][http]") {
   HttpServer proxy([](const ServerRequest&, ServerReply& reply) { reply.body = "via"; });
   CurlTransportOptions o;
-  o.proxy = REQUIRE_VALUE(ParseProxySettings(
-      "u:p@127.0.0.1:" + std::to_string(proxy.port()), "", "direct.example"));
+  o.proxy = REQUIRE_VALUE(
+      ParseProxySettings("u:p@127.0.0.1:" + std::to_string(proxy.port()), "", "direct.example"));
   auto t = REQUIRE_VALUE(NewCurlTransport(std::move(o)));
   CHECK(REQUIRE_VALUE(Get(*t, Plain("http://somewhere.example/x?y"))) == "via");
   CHECK(proxy.requests().at(0).target == "http://somewhere.example/x?y");
@@ -288,14 +288,14 @@ TEST_CASE("curl: a host may be mapped to another address and port", "[base][http
     reply.body = std::string(r.headers.Get("Host"));
   });
   CurlTransportOptions o;
-  o.resolve.push_back(REQUIRE_VALUE(
-      ParseResolveRule("Example.com:80:127.0.0.1:" + std::to_string(server.port()))));
+  o.resolve.push_back(
+      REQUIRE_VALUE(ParseResolveRule("Example.com:80:127.0.0.1:" + std::to_string(server.port()))));
   auto t = REQUIRE_VALUE(NewCurlTransport(std::move(o)));
   CHECK(REQUIRE_VALUE(Get(*t, Plain("http://example.com/"))) == "example.com");
   CHECK(REQUIRE_VALUE(ParseResolveRule("h:*:[::1]:80")).address == "::1");
   CHECK(REQUIRE_VALUE(ParseResolveRule("h:443:::1")).address == "::1");
-  for (const char* bad : {"", "h", "h:80", ":80:1.2.3.4", "h:x:1.2.3.4", "h:80:name", "h:80:1.2.3.4:0",
-                          "h:80:[::1", "h:70000:1.2.3.4"}) {
+  for (const char* bad : {"", "h", "h:80", ":80:1.2.3.4", "h:x:1.2.3.4", "h:80:name",
+                          "h:80:1.2.3.4:0", "h:80:[::1", "h:70000:1.2.3.4"}) {
     CAPTURE(bad);
     REQUIRE_REASON(ParseResolveRule(bad), "core.invalid_argument");
   }
@@ -309,10 +309,11 @@ std::string Slurp(const std::string& path) {
 TEST_CASE("curl: TLS trusts what it is told to trust and no more", "[base][http]") {
   TempTree tree;
   tree.Write("file", "over tls");
-  NginxServer nginx(tree.path(), {"example.com", "127.0.0.1"},
-                    "location /mtls { if ($ssl_client_verify != SUCCESS) { return 403; } return 200 "
-                    "$ssl_client_s_dn; } ssl_verify_client optional;"
-                    "location /plain { return 302 http://example.com/; }");
+  NginxServer nginx(
+      tree.path(), {"example.com", "127.0.0.1"},
+      "location /mtls { if ($ssl_client_verify != SUCCESS) { return 403; } return 200 "
+      "$ssl_client_s_dn; } ssl_verify_client optional;"
+      "location /plain { return 302 http://example.com/; }");
   COAM_NEEDS(nginx.ok(), nginx.why());
   const std::string port = std::to_string(nginx.port());
   const std::string url = "https://127.0.0.1:" + port + "/file";
@@ -328,6 +329,10 @@ TEST_CASE("curl: TLS trusts what it is told to trust and no more", "[base][http]
   const auto untrusted = Get(*plain, {.url = url});
   REQUIRE_REASON(untrusted, "http.tls");
   CHECK(GetError(untrusted.status()).message.find("127.0.0.1:" + port) != std::string::npos);
+  const auto no_file = REQUIRE_VALUE(NewCurlTransport({.tls = {.ca_file = tree / "none"}}));
+  const auto missing = Get(*no_file, {.url = url});
+  REQUIRE_REASON(missing, "http.tls");
+  CHECK(GetError(missing.status()).message.find(tree / "none") != std::string::npos);
   // For one request, or one host, only.
   HttpRequest with_ca{.url = url};
   auto tls = std::make_shared<TlsOptions>();
@@ -366,7 +371,8 @@ TEST_CASE("curl: TLS trusts what it is told to trust and no more", "[base][http]
               .client_certificate_pem = Slurp(nginx.client_certificate_file()),
               .client_key_pem = Slurp(nginx.client_key_file())};
   auto by_text = REQUIRE_VALUE(NewCurlTransport({.tls = identity}));
-  CHECK(REQUIRE_VALUE(Get(*by_text, {.url = "https://127.0.0.1:" + port + "/mtls"})) == "CN=client");
+  CHECK(REQUIRE_VALUE(Get(*by_text, {.url = "https://127.0.0.1:" + port + "/mtls"})) ==
+        "CN=client");
   identity.client_key_pem.clear();
   REQUIRE_REASON(NewCurlTransport({.tls = identity}), "core.invalid_argument");
 

@@ -224,8 +224,7 @@ absl::StatusOr<std::string> Transport::FetchBytes(const Op& op, const HttpReques
 absl::Status Transport::FetchAll(const Op& op, std::span<FetchJob> jobs, bool stop_on_error) {
   COAM_RETURN_IF_ERROR(CheckNotForked());
   COAM_ASSIGN_OR_RETURN(std::unique_ptr<HttpSession> session, NewSession());
-  const size_t parallel =
-      static_cast<size_t>(std::max<int64_t>(1, op.limits().parallel_downloads));
+  const size_t parallel = static_cast<size_t>(std::max<int64_t>(1, op.limits().parallel_downloads));
   return RunAll(op, *session, jobs, parallel, stop_on_error);
 }
 

@@ -38,10 +38,10 @@ std::string Numbers(size_t n) {
 
 TEST_CASE("fetch: each status has its reason, and the body of an error is at hand",
           "[base][http]") {
-  const std::map<int, std::string> rows = {
-      {400, "http.status"},    {401, "http.unauthorized"}, {403, "http.forbidden"},
-      {404, "http.not_found"}, {410, "http.not_found"},    {418, "http.status"},
-      {301, "http.status"},    {304, "http.status"}};
+  const std::map<int, std::string> rows = {{400, "http.status"},    {401, "http.unauthorized"},
+                                           {403, "http.forbidden"}, {404, "http.not_found"},
+                                           {410, "http.not_found"}, {418, "http.status"},
+                                           {301, "http.status"},    {304, "http.status"}};
   for (const auto& [status, reason] : rows) {
     Rig rig;
     rig.t.On("GET", "https://h/x?token=hunter2").Reply(status).Body("why").Header("A", "b");
@@ -164,10 +164,10 @@ TEST_CASE("fetch: methods and bodies over redirects", "[base][http]") {
     const char *method, *then;
     bool body;
   };
-  for (const Row& row : {Row{301, "POST", "GET", false}, Row{302, "POST", "GET", false},
-                         Row{303, "PUT", "GET", false}, Row{307, "POST", "POST", true},
-                         Row{308, "PUT", "PUT", true}, Row{302, "PUT", "PUT", true},
-                         Row{303, "HEAD", "HEAD", false}}) {
+  for (const Row& row :
+       {Row{301, "POST", "GET", false}, Row{302, "POST", "GET", false},
+        Row{303, "PUT", "GET", false}, Row{307, "POST", "POST", true}, Row{308, "PUT", "PUT", true},
+        Row{302, "PUT", "PUT", true}, Row{303, "HEAD", "HEAD", false}}) {
     CAPTURE(row.status, row.method);
     Rig rig;
     rig.t.On(row.method, "https://h/a").Redirect(row.status, "/b");
@@ -224,7 +224,10 @@ TEST_CASE("resume: not when the thing changed, and not without a validator", "[b
   }
   // Nonsense for an answer to a range.
   rig.t.On("GET", "https://h/c").Body(body).CutAfter(5000).Ranges();
-  rig.t.On("GET", "https://h/c").Reply(206).Header("Content-Range", "bytes 0-9/100000").Body("0123456789");
+  rig.t.On("GET", "https://h/c")
+      .Reply(206)
+      .Header("Content-Range", "bytes 0-9/100000")
+      .Body("0123456789");
   REQUIRE_REASON(rig.Get({.url = "https://h/c", .immutable = true}), "http.truncated");
   rig.t.On("GET", "https://h/d").Body(body).CutAfter(5000).Ranges();
   rig.t.On("GET", "https://h/d").Reply(404);
@@ -253,20 +256,19 @@ TEST_CASE("resume: a partial file of an earlier try", "[base][http]") {
     size_t have;
     int64_t offset;
   };
-  for (const Row& row : {Row{"continued", "\"v1\"", true, 4000, 4000},
-                         Row{"changed", "\"v0\"", true, 4000, 0},
-                         Row{"server without ranges", "\"v1\"", false, 4000, 0},
-                         Row{"all there", "\"v1\"", true, 10'000, 10'000},
-                         Row{"too much there", "\"v1\"", true, 11'000, 0}}) {
+  for (const Row& row :
+       {Row{"continued", "\"v1\"", true, 4000, 4000}, Row{"changed", "\"v0\"", true, 4000, 0},
+        Row{"server without ranges", "\"v1\"", false, 4000, 0},
+        Row{"all there", "\"v1\"", true, 10'000, 10'000},
+        Row{"too much there", "\"v1\"", true, 11'000, 0}}) {
     CAPTURE(row.name);
     Rig rig;
     auto reply = rig.t.On("GET", "https://h/f").Body(body).Header("ETag", "\"v1\"");
     if (row.ranges) reply.Ranges();
     PartSink sink;
     sink.got = (body + std::string(5000, '?')).substr(0, row.have);
-    const HttpRequest get{.url = "https://h/f",
-                          .offset = static_cast<int64_t>(row.have),
-                          .if_range = row.if_range};
+    const HttpRequest get{
+        .url = "https://h/f", .offset = static_cast<int64_t>(row.have), .if_range = row.if_range};
     HttpResponse r = REQUIRE_VALUE(rig.t.Fetch(rig.op, get, &sink));
     CHECK(r.ok());
     CHECK(r.offset == row.offset);

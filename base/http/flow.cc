@@ -53,10 +53,11 @@ absl::Status Flow::Begin() {
   if (!first_.userinfo().empty()) {
     const size_t colon = first_.userinfo().find(':');
     COAM_ASSIGN_OR_RETURN(std::string user, PercentDecode(first_.userinfo().substr(0, colon)));
-    COAM_ASSIGN_OR_RETURN(std::string password,
-                          PercentDecode(colon == std::string::npos
-                                            ? std::string_view()
-                                            : std::string_view(first_.userinfo()).substr(colon + 1)));
+    COAM_ASSIGN_OR_RETURN(
+        std::string password,
+        PercentDecode(colon == std::string::npos
+                          ? std::string_view()
+                          : std::string_view(first_.userinfo()).substr(colon + 1)));
     basic_ = BasicAuthorization(user, password);
     first_ = first_.WithoutUserinfo();
   }
@@ -68,8 +69,8 @@ absl::Status Flow::Begin() {
     for (const auto& [name, value] : list->list()) {
       if (!IsHeaderName(name) || !IsHeaderValue(value)) {
         return base::Fail("core.invalid_argument")
-               << "header " << (IsHeaderName(name) ? name : "with a malformed name")
-               << " for " << first_.ForMessage() << " cannot be sent";
+               << "header " << (IsHeaderName(name) ? name : "with a malformed name") << " for "
+               << first_.ForMessage() << " cannot be sent";
       }
     }
   }
@@ -210,8 +211,8 @@ size_t Flow::Take(std::span<char> out) {
       if (absl::Status s = exchange_->status(); !s.ok()) {
         OnFailure(s);
       } else if (expect_ >= 0 && taken_ != expect_) {
-        OnFailure(base::Fail("http.truncated") << Shown() << ": " << taken_ << " of " << expect_
-                                               << " bytes came");
+        OnFailure(base::Fail("http.truncated")
+                  << Shown() << ": " << taken_ << " of " << expect_ << " bytes came");
       } else {
         End(absl::OkStatus());
       }
@@ -222,8 +223,8 @@ size_t Flow::Take(std::span<char> out) {
       const size_t old = static_cast<size_t>(std::min<int64_t>(skip_, static_cast<int64_t>(n)));
       skip_ -= static_cast<int64_t>(old);
       fresh = n - old;
-      std::copy(out.begin() + static_cast<ptrdiff_t>(old),
-                out.begin() + static_cast<ptrdiff_t>(n), out.begin());
+      std::copy(out.begin() + static_cast<ptrdiff_t>(old), out.begin() + static_cast<ptrdiff_t>(n),
+                out.begin());
       if (fresh == 0) continue;
     }
     taken_ += static_cast<int64_t>(fresh);
@@ -311,22 +312,22 @@ bool Flow::Redirect(const ExchangeHead& head) {
     return false;
   };
   if (++redirects_ > op_.limits().http_redirects) {
-    return refuse("http.redirect", absl::StrCat("more than ", op_.limits().http_redirects,
-                                                " redirects"));
+    return refuse("http.redirect",
+                  absl::StrCat("more than ", op_.limits().http_redirects, " redirects"));
   }
   absl::StatusOr<Url> to = url_.Resolve(head.headers.Get("Location"));
   if (!to.ok()) {
-    return refuse("http.redirect", absl::StrCat("the redirect leads nowhere: ",
-                                                GetError(to.status()).message));
+    return refuse("http.redirect",
+                  absl::StrCat("the redirect leads nowhere: ", GetError(to.status()).message));
   }
   if (!to->https() && !request_.allow_http) {
-    return refuse("http.insecure", absl::StrCat("the redirect leads to plain http: ",
-                                                to->ForMessage()));
+    return refuse("http.insecure",
+                  absl::StrCat("the redirect leads to plain http: ", to->ForMessage()));
   }
   url_ = to->WithoutUserinfo();  // a redirect brings no credentials of its own
-  const bool to_get = head.status == 303 ? method_ != "HEAD"
-                                         : (head.status == 301 || head.status == 302) &&
-                                               method_ == "POST";
+  const bool to_get = head.status == 303
+                          ? method_ != "HEAD"
+                          : (head.status == 301 || head.status == 302) && method_ == "POST";
   if (to_get) {
     method_ = "GET";
     with_body_ = false;

@@ -68,13 +68,13 @@ class Flow {
   HttpResponse response_;
   bool has_head_ = false, ended_ = false;
   absl::Status status_;
-  std::string etag_;          // strong, of the answer being taken
-  int64_t taken_ = 0;         // body bytes handed out
-  int64_t expect_ = -1;       // body bytes in all, if known
-  int64_t skip_ = 0;          // bytes of a repeated answer that were handed out before
-  int64_t since_retry_ = 0;   // bytes handed out since the last attempt began
+  std::string etag_;         // strong, of the answer being taken
+  int64_t taken_ = 0;        // body bytes handed out
+  int64_t expect_ = -1;      // body bytes in all, if known
+  int64_t skip_ = 0;         // bytes of a repeated answer that were handed out before
+  int64_t since_retry_ = 0;  // bytes handed out since the last attempt began
   int64_t max_body_ = 0;
-  bool no_range_ = false;     // the server answered a range with nonsense
+  bool no_range_ = false;  // the server answered a range with nonsense
   int retries_left_ = 0, retries_done_ = 0, redirects_ = 0, attempts_ = 0;
   int64_t pause_until_ns_ = 0;
   int64_t idle_ns_ = 0, last_moved_ = -1;

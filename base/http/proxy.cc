@@ -19,8 +19,8 @@ namespace {
 absl::StatusOr<std::string> CheckProxy(std::string_view text, std::string_view what) {
   text = absl::StripAsciiWhitespace(text);
   if (text.empty()) return std::string();
-  std::string whole =
-      text.find("://") == std::string_view::npos ? absl::StrCat("http://", text) : std::string(text);
+  std::string whole = text.find("://") == std::string_view::npos ? absl::StrCat("http://", text)
+                                                                 : std::string(text);
   const size_t colon = whole.find("://");
   const std::string scheme = absl::AsciiStrToLower(whole.substr(0, colon));
   const auto fail = [&](std::string_view why) {

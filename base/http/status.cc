@@ -10,17 +10,12 @@ namespace {
 std::string_view ReasonOfStatus(int status) {
   switch (status) {
     case 401:
-    case 407:
-      return "http.unauthorized";
-    case 403:
-      return "http.forbidden";
+    case 407: return "http.unauthorized";
+    case 403: return "http.forbidden";
     case 404:
-    case 410:
-      return "http.not_found";
-    case 429:
-      return "http.rate_limited";
-    default:
-      return "http.status";
+    case 410: return "http.not_found";
+    case 429: return "http.rate_limited";
+    default: return "http.status";
   }
 }
 
@@ -48,10 +43,10 @@ std::string_view StatusText(int status) {
 absl::Status CheckHttpStatus(const HttpRequest& request, const HttpResponse& response) {
   if (response.ok()) return absl::OkStatus();
   const std::string shown = UrlForMessage(response.url.empty() ? request.url : response.url);
-  Error error = GetError(Fail(ReasonOfStatus(response.status))
-                         << (response.method.empty() ? request.method : response.method) << " "
-                         << shown << ": " << StatusText(response.status) << " (" << response.status
-                         << ")");
+  Error error =
+      GetError(Fail(ReasonOfStatus(response.status))
+               << (response.method.empty() ? request.method : response.method) << " " << shown
+               << ": " << StatusText(response.status) << " (" << response.status << ")");
   error.details.emplace_back("http.status", absl::StrCat(response.status));
   error.details.emplace_back("http.url", shown);
   if (absl::StatusOr<Url> url = Url::Parse(response.url); url.ok()) {

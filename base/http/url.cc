@@ -25,8 +25,8 @@ bool Unreserved(char c) {
 
 // What may stand in a URL at all (RFC 3986 2.2, 2.3, and "%").
 bool UrlByte(char c) {
-  return Unreserved(c) || (c != '\0' && std::string_view(":/?#[]@!$&'()*+,;=%").find(c) !=
-                                            std::string_view::npos);
+  return Unreserved(c) ||
+         (c != '\0' && std::string_view(":/?#[]@!$&'()*+,;=%").find(c) != std::string_view::npos);
 }
 
 int HexValue(char c) {
@@ -39,7 +39,8 @@ int HexValue(char c) {
 bool EscapesOk(std::string_view text) {
   for (size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '%') continue;
-    if (i + 2 >= text.size() || HexValue(text[i + 1]) < 0 || HexValue(text[i + 2]) < 0) return false;
+    if (i + 2 >= text.size() || HexValue(text[i + 1]) < 0 || HexValue(text[i + 2]) < 0)
+      return false;
     i += 2;
   }
   return true;
@@ -141,7 +142,8 @@ absl::Status Url::SetAuthority(std::string_view authority) {
     char text[INET6_ADDRSTRLEN];
     if (inet_pton(AF_INET6, std::string(authority.substr(1, end - 1)).c_str(), &address) != 1 ||
         inet_ntop(AF_INET6, &address, text, sizeof text) == nullptr) {
-      return Fail("http.url") << "\"" << authority.substr(0, end + 1) << "\" is not an IPv6 address";
+      return Fail("http.url") << "\"" << authority.substr(0, end + 1)
+                              << "\" is not an IPv6 address";
     }
     host_ = text;
     authority.remove_prefix(end + 1);
@@ -190,7 +192,8 @@ absl::StatusOr<Url> Url::Parse(std::string_view text) {
     return BadUrl(text) << "the scheme is neither https nor http";
   }
   std::string_view rest = text.substr(colon + 1);
-  if (!absl::StartsWith(rest, "//")) return BadUrl(text) << "\"//\" and a host must follow the scheme";
+  if (!absl::StartsWith(rest, "//"))
+    return BadUrl(text) << "\"//\" and a host must follow the scheme";
   rest.remove_prefix(2);
   rest = rest.substr(0, rest.find('#'));
   const size_t end = std::min(rest.find_first_of("/?"), rest.size());

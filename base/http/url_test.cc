@@ -38,16 +38,48 @@ TEST_CASE("url: normal form", "[base][http]") {
 }
 
 TEST_CASE("url: what two parsers could read differently is refused", "[base][http]") {
-  for (const char* bad :
-       {"", "x", "h:80/x", "ftp://h/", "file:///etc/passwd", "https:/h/", "https:h", "https://",
-        "https:///x", "https://h:0/", "https://h:65536/", "https://h:8x/", "https://h:-1/",
-        "https://h:99999999999/", "https://a b/", "https://h/a b", "https://h/\n", "https://h/\x80",
-        "https://h\\@evil/", "https://h/\\x", "https://evil%2ecom/", "https://h/%", "https://h/%zz",
-        "https://h/?%1", "https://a@b@c/", "https://[::1/", "https://[fe80::1%25eth0]/",
-        "https://[::1]x/", "https://[1.2.3.4]/", "https://0x7f.0.0.1/", "https://127.1/",
-        "https://2130706433/", "https://0177.0.0.1/", "https://1.2.3.256/", "https://a..b/",
-        "https://.a/", "https://a./", "https://h/[x]", "https://h/\"", "https://b\xc3\xa9/",
-        "https://h|x/", "javascript://h/%0aalert(1)"}) {
+  for (const char* bad : {"",
+                          "x",
+                          "h:80/x",
+                          "ftp://h/",
+                          "file:///etc/passwd",
+                          "https:/h/",
+                          "https:h",
+                          "https://",
+                          "https:///x",
+                          "https://h:0/",
+                          "https://h:65536/",
+                          "https://h:8x/",
+                          "https://h:-1/",
+                          "https://h:99999999999/",
+                          "https://a b/",
+                          "https://h/a b",
+                          "https://h/\n",
+                          "https://h/\x80",
+                          "https://h\\@evil/",
+                          "https://h/\\x",
+                          "https://evil%2ecom/",
+                          "https://h/%",
+                          "https://h/%zz",
+                          "https://h/?%1",
+                          "https://a@b@c/",
+                          "https://[::1/",
+                          "https://[fe80::1%25eth0]/",
+                          "https://[::1]x/",
+                          "https://[1.2.3.4]/",
+                          "https://0x7f.0.0.1/",
+                          "https://127.1/",
+                          "https://2130706433/",
+                          "https://0177.0.0.1/",
+                          "https://1.2.3.256/",
+                          "https://a..b/",
+                          "https://.a/",
+                          "https://a./",
+                          "https://h/[x]",
+                          "https://h/\"",
+                          "https://b\xc3\xa9/",
+                          "https://h|x/",
+                          "javascript://h/%0aalert(1)"}) {
     CAPTURE(bad);
     CHECK(Normal(bad) == "http.url");
   }
@@ -62,25 +94,40 @@ TEST_CASE("url: references resolve as RFC 3986 5.4 shows", "[base][http]") {
     absl::StatusOr<Url> url = base.Resolve(ref);
     return url.ok() ? url->str() : ReasonOf(url.status());
   };
-  const std::pair<const char*, const char*> rows[] = {
-      {"g", "http://a/b/c/g"},         {"./g", "http://a/b/c/g"},
-      {"g/", "http://a/b/c/g/"},       {"/g", "http://a/g"},
-      {"//g", "http://g/"},            {"?y", "http://a/b/c/d;p?y"},
-      {"g?y", "http://a/b/c/g?y"},     {"#s", "http://a/b/c/d;p?q"},
-      {"g#s", "http://a/b/c/g"},       {";x", "http://a/b/c/;x"},
-      {"g;x?y#s", "http://a/b/c/g;x?y"}, {"", "http://a/b/c/d;p?q"},
-      {".", "http://a/b/c/"},          {"./", "http://a/b/c/"},
-      {"..", "http://a/b/"},           {"../g", "http://a/b/g"},
-      {"../..", "http://a/"},          {"../../g", "http://a/g"},
-      {"../../../g", "http://a/g"},    {"/./g", "http://a/g"},
-      {"/../g", "http://a/g"},         {"g.", "http://a/b/c/g."},
-      {"..g", "http://a/b/c/..g"},     {"./../g", "http://a/b/g"},
-      {"g;x=1/../y", "http://a/b/c/y"}, {"g?y/../x", "http://a/b/c/g?y/../x"},
-      {"https://x/y", "https://x/y"},
-      {"/a b", "http://a/a%20b"},      {"/\xc3\xa9", "http://a/%C3%A9"},
-      {"mailto:x", "http.url"},        {"file:///etc/passwd", "http.url"},
-      {"/\r\nX: y", "http.url"},       {"\\\\evil/x", "http.url"},
-      {"http:g", "http.url"}};
+  const std::pair<const char*, const char*> rows[] = {{"g", "http://a/b/c/g"},
+                                                      {"./g", "http://a/b/c/g"},
+                                                      {"g/", "http://a/b/c/g/"},
+                                                      {"/g", "http://a/g"},
+                                                      {"//g", "http://g/"},
+                                                      {"?y", "http://a/b/c/d;p?y"},
+                                                      {"g?y", "http://a/b/c/g?y"},
+                                                      {"#s", "http://a/b/c/d;p?q"},
+                                                      {"g#s", "http://a/b/c/g"},
+                                                      {";x", "http://a/b/c/;x"},
+                                                      {"g;x?y#s", "http://a/b/c/g;x?y"},
+                                                      {"", "http://a/b/c/d;p?q"},
+                                                      {".", "http://a/b/c/"},
+                                                      {"./", "http://a/b/c/"},
+                                                      {"..", "http://a/b/"},
+                                                      {"../g", "http://a/b/g"},
+                                                      {"../..", "http://a/"},
+                                                      {"../../g", "http://a/g"},
+                                                      {"../../../g", "http://a/g"},
+                                                      {"/./g", "http://a/g"},
+                                                      {"/../g", "http://a/g"},
+                                                      {"g.", "http://a/b/c/g."},
+                                                      {"..g", "http://a/b/c/..g"},
+                                                      {"./../g", "http://a/b/g"},
+                                                      {"g;x=1/../y", "http://a/b/c/y"},
+                                                      {"g?y/../x", "http://a/b/c/g?y/../x"},
+                                                      {"https://x/y", "https://x/y"},
+                                                      {"/a b", "http://a/a%20b"},
+                                                      {"/\xc3\xa9", "http://a/%C3%A9"},
+                                                      {"mailto:x", "http.url"},
+                                                      {"file:///etc/passwd", "http.url"},
+                                                      {"/\r\nX: y", "http.url"},
+                                                      {"\\\\evil/x", "http.url"},
+                                                      {"http:g", "http.url"}};
   for (const auto& [ref, want] : rows) {
     CAPTURE(ref);
     CHECK(resolve(ref) == want);
@@ -149,7 +196,8 @@ TEST_CASE("challenges: several in one field, quoted commas, odd forms", "[base][
 
 TEST_CASE("links: targets and relations", "[base][http]") {
   HttpHeaders h;
-  h.Add("link", "</v2/x/tags/list?last=b%2Cc&n=2>; rel=\"next\", <https://o/>;rel=\"prev index\"; t");
+  h.Add("link",
+        "</v2/x/tags/list?last=b%2Cc&n=2>; rel=\"next\", <https://o/>;rel=\"prev index\"; t");
   h.Add("Link", "<a,b>; title=\"x, <y>; rel=next\"");
   h.Add("Link", "broken");
   const std::vector<HttpLink> links = ParseLinks(h);
@@ -168,8 +216,9 @@ TEST_CASE("field values: ranges, dates, retry-after, media types", "[base][http]
   CHECK((range->first == 5 && range->last == 9 && range->total == 100));
   CHECK(ParseContentRange("bytes */7")->total == 7);
   CHECK(ParseContentRange("bytes 0-1/*")->total == -1);
-  for (const char* bad : {"", "bytes", "bytes 5/7", "bytes 9-5/100", "bytes 0-100/100", "octets 0-1/2",
-                          "bytes -1-2/3", "bytes 0-99999999999999999999/1", "bytes */*"}) {
+  for (const char* bad :
+       {"", "bytes", "bytes 5/7", "bytes 9-5/100", "bytes 0-100/100", "octets 0-1/2",
+        "bytes -1-2/3", "bytes 0-99999999999999999999/1", "bytes */*"}) {
     CAPTURE(bad);
     CHECK_FALSE(ParseContentRange(bad).has_value());
   }
@@ -206,9 +255,9 @@ TEST_CASE("proxy: which URL goes through which", "[base][http]") {
   const auto proxy = [&](const char* url) { return ProxyFor(p, REQUIRE_VALUE(Url::Parse(url))); };
   CHECK(proxy("http://a/") == "http://proxy:3128");
   CHECK(proxy("https://a/") == "http://u:secret@secure:3128");
-  for (const char* direct :
-       {"http://localhost/", "http://corp.example/", "https://a.b.corp.example/", "http://10.1.2.3/",
-        "http://host:8080/", "http://[::1]/", "http://[fd12::1]/", "http://x.wild.example/"}) {
+  for (const char* direct : {"http://localhost/", "http://corp.example/",
+                             "https://a.b.corp.example/", "http://10.1.2.3/", "http://host:8080/",
+                             "http://[::1]/", "http://[fd12::1]/", "http://x.wild.example/"}) {
     CAPTURE(direct);
     CHECK(proxy(direct).empty());
   }

@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
@@ -137,6 +138,8 @@ void HttpServer::Accept() {
     if (p[0].revents == 0) continue;
     const int fd = accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC);
     if (fd < 0) continue;
+    const int one = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
     ++connections_;
     threads_.emplace_back([this, fd] {
       Serve(fd);
@@ -205,7 +208,8 @@ void HttpServer::Serve(int fd) {
     absl::StrAppend(&head, "\r\n");
     std::string body = request.method == "HEAD" ? "" : reply.body;
     if (reply.chunked) {
-      body = absl::StrCat(absl::Hex(body.size()), "\r\n", body, body.empty() ? "\r\n" : "\r\n0\r\n\r\n");
+      body = absl::StrCat(absl::Hex(body.size()), "\r\n", body,
+                          body.empty() ? "\r\n" : "\r\n0\r\n\r\n");
     }
     if (reply.cut_after >= 0) body = body.substr(0, static_cast<size_t>(reply.cut_after));
     if (reply.stall_after >= 0) body = body.substr(0, static_cast<size_t>(reply.stall_after));

@@ -44,7 +44,8 @@ void ApplyRange(const MemoryRequest& request, MemoryReply* reply) {
   }
   reply->status = 206;
   reply->headers.Set("Content-Range", absl::StrCat("bytes ", first, "-", last, "/", total));
-  reply->body = reply->body.substr(static_cast<size_t>(first), static_cast<size_t>(last - first + 1));
+  reply->body =
+      reply->body.substr(static_cast<size_t>(first), static_cast<size_t>(last - first + 1));
 }
 
 }  // namespace
@@ -70,8 +71,8 @@ class MemoryExchange final : public HttpExchange {
   bool Advance() {
     if (done_) return false;
     if (!reply_.fail_reason.empty()) {
-      status_ = Fail(reply_.fail_reason) << request_.method << " " << UrlForMessage(request_.url)
-                                         << ": scripted failure";
+      status_ = Fail(reply_.fail_reason)
+                << request_.method << " " << UrlForMessage(request_.url) << ": scripted failure";
       done_ = true;
       return true;
     }

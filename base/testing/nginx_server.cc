@@ -1,9 +1,9 @@
 // Debian's nginx over HTTPS on loopback, with certificates made by openssl for this run.
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
-#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -61,21 +61,23 @@ NginxServer::NginxServer(std::string root, std::vector<std::string> names, std::
   port_ = FreePort();
   std::string alt;
   for (const std::string& n : names) {
-    absl::StrAppend(&alt, alt.empty() ? "" : ",", n.find_first_not_of("0123456789.") == n.npos ? "IP:" : "DNS:", n);
+    absl::StrAppend(&alt, alt.empty() ? "" : ",",
+                    n.find_first_not_of("0123456789.") == n.npos ? "IP:" : "DNS:", n);
   }
   std::ofstream(dir_ + "/server.ext") << "subjectAltName=" << alt << "\n";
   std::ofstream(dir_ + "/client.ext") << "extendedKeyUsage=clientAuth\n";
   const std::string ec = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
   std::string output;
-  const int made = Shell(
-      absl::StrCat("cd ", dir_, " && openssl req -x509 ", ec,
-                   " -keyout ca.key -out ca.pem -days 2 -subj /CN=coaming-test-ca"
-                   " -addext basicConstraints=critical,CA:TRUE"
-                   " && for n in server client; do openssl req ", ec,
-                   " -keyout $n.key -out $n.csr -subj /CN=$n"
-                   " && openssl x509 -req -in $n.csr -CA ca.pem -CAkey ca.key -CAcreateserial"
-                   " -days 2 -extfile $n.ext -out $n.pem; done"),
-      &output);
+  const int made =
+      Shell(absl::StrCat("cd ", dir_, " && openssl req -x509 ", ec,
+                         " -keyout ca.key -out ca.pem -days 2 -subj /CN=coaming-test-ca"
+                         " -addext basicConstraints=critical,CA:TRUE"
+                         " && for n in server client; do openssl req ",
+                         ec,
+                         " -keyout $n.key -out $n.csr -subj /CN=$n"
+                         " && openssl x509 -req -in $n.csr -CA ca.pem -CAkey ca.key -CAcreateserial"
+                         " -days 2 -extfile $n.ext -out $n.pem; done"),
+            &output);
   if (made != 0) {
     why_ = "openssl failed: " + output;
     return;
