@@ -141,10 +141,8 @@ int main(int argc, char** argv) {
       const bool ok = c.command.empty() ? Ours(**runtime, bundle, turn + 2)
                                         : Command(c, turn + 2, &c.peak_kib) == 0;
       const double took = NowMs() - start;
-      if (!ok)
-        ++c.failed;
-      else if (turn >= 0)
-        c.ms.push_back(took);
+      if (!ok) ++c.failed;
+      else if (turn >= 0) c.ms.push_back(took);
     }
   }
   stop = true;

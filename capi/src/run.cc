@@ -65,9 +65,9 @@ absl::StatusOr<coam_run_container*> Make(coam_run_runtime* runtime, coam_context
       return op.Emit(event);
     };
   }
-  COAM_ASSIGN_OR_RETURN(std::unique_ptr<run::Container> container,
-                        start ? runtime->runtime->Run(op, create)
-                              : runtime->runtime->Create(op, create));
+  COAM_ASSIGN_OR_RETURN(
+      std::unique_ptr<run::Container> container,
+      start ? runtime->runtime->Run(op, create) : runtime->runtime->Create(op, create));
   return new coam_run_container(std::move(container));
 }
 
@@ -223,9 +223,8 @@ coam_code coam_run_container_spec(const coam_run_container* container, coam_buf*
 }
 
 int coam_run_container_take_stdio(coam_run_container* container, int32_t which) {
-  return COAM_BOUNDARY_VALUE(-1, {
-    return container != nullptr ? container->container->TakeStdio(which).Release() : -1;
-  });
+  return COAM_BOUNDARY_VALUE(
+      -1, { return container != nullptr ? container->container->TakeStdio(which).Release() : -1; });
 }
 
 int coam_run_container_take_console(coam_run_container* container) {
@@ -244,8 +243,7 @@ coam_code coam_run_container_start(coam_run_container* container, const coam_opt
 }
 
 coam_code coam_run_container_wait(coam_run_container* container, const coam_options* options,
-                                  int32_t* ret_code, int32_t* ret_signal,
-                                  coam_error** ret_error) {
+                                  int32_t* ret_code, int32_t* ret_signal, coam_error** ret_error) {
   return COAM_BOUNDARY(ret_error, {
     COAM_RETURN_IF_ERROR(capi::NotNull(container, "container"));
     return WaitFor(*container->container, options, ret_code, ret_signal);
@@ -371,8 +369,7 @@ coam_code coam_run_process_wait(coam_run_process* process, const coam_options* o
   });
 }
 
-coam_code coam_run_process_kill(coam_run_process* process, int32_t signal,
-                                coam_error** ret_error) {
+coam_code coam_run_process_kill(coam_run_process* process, int32_t signal, coam_error** ret_error) {
   return COAM_BOUNDARY(ret_error, {
     COAM_RETURN_IF_ERROR(capi::NotNull(process, "process"));
     return process->process->Kill(signal);
@@ -403,8 +400,8 @@ coam_code coam_run_spec_default(int32_t rootless, uint32_t uid, uint32_t gid, co
                                 coam_error** ret_error) {
   return COAM_BOUNDARY(ret_error, {
     COAM_RETURN_IF_ERROR(capi::NotNull(ret_json, "ret_json"));
-    return Result(
-        run::WriteSpec(rootless != 0 ? run::RootlessSpec(uid, gid) : run::DefaultSpec()), ret_json);
+    return Result(run::WriteSpec(rootless != 0 ? run::RootlessSpec(uid, gid) : run::DefaultSpec()),
+                  ret_json);
   });
 }
 

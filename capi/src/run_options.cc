@@ -25,17 +25,19 @@ constexpr OptionRow kRuntimeRows[] = {
     {"cgroups", kString, "cgroupfs", "1.0", "cgroupfs or disabled"},
     {"cgroup-parent", kString, "/coaming", "1.0",
      "cgroup below which containers without an absolute cgroupsPath have theirs"},
-    {"seccomp-cache", kPath, "", "1.0", "directory for compiled seccomp filters (else memory only)"},
+    {"seccomp-cache", kPath, "", "1.0",
+     "directory for compiled seccomp filters (else memory only)"},
 };
 
-#define COAM_RUN_STDIO_ROWS                                                                      \
-  {"stdin", kString, "inherit", "1.0", "inherit, null, pipe, fd:N or file:PATH"},                \
-      {"stdout", kString, "inherit", "1.0", "inherit, null, pipe, fd:N or file:PATH"},           \
-      {"stderr", kString, "inherit", "1.0", "inherit, null, pipe, fd:N or file:PATH"},           \
-      {"pass-fd", kList, "", "1.0", "FD:N: descriptor FD of the caller as number N (above 2)"},  \
-      {"console-socket", kPath, "", "1.0", "socket that gets the master of the terminal"},       \
-      {"pid-file", kPath, "", "1.0", "file to write the process id to"},                         \
-      {"no-new-keyring", kBool, "false", "1.0", "keep the caller's session keyring"}
+#define COAM_RUN_STDIO_ROWS                                                                     \
+  {"stdin", kString, "inherit", "1.0", "inherit, null, pipe, fd:N or file:PATH"},               \
+      {"stdout", kString, "inherit", "1.0", "inherit, null, pipe, fd:N or file:PATH"},          \
+      {"stderr", kString, "inherit", "1.0", "inherit, null, pipe, fd:N or file:PATH"},          \
+      {"pass-fd", kList, "", "1.0", "FD:N: descriptor FD of the caller as number N (above 2)"}, \
+      {"console-socket", kPath, "", "1.0", "socket that gets the master of the terminal"},      \
+      {"pid-file", kPath, "", "1.0", "file to write the process id to"}, {                      \
+    "no-new-keyring", kBool, "false", "1.0", "keep the caller's session keyring"                \
+  }
 
 constexpr OptionRow kCreateRows[] = {
     {"bundle", kPath, "", "1.0", "directory with config.json and the root file system"},
@@ -69,10 +71,10 @@ constexpr OptionFamily kFamilies[] = {
 };
 
 constexpr const char* kFeatures[] = {
-    "run.cgroup.v1",    "run.cgroup.v2", "run.console",  "run.devices",    "run.exec",
-    "run.hooks",        "run.masks",     "run.mounts",   "run.namespaces", "run.pause",
-    "run.print_plan",   "run.rlimits",   "run.rootless", "run.scheduling", "run.seccomp",
-    "run.seccomp.notify", "run.sysctl",  "run.userns",
+    "run.cgroup.v1",      "run.cgroup.v2", "run.console",  "run.devices",    "run.exec",
+    "run.hooks",          "run.masks",     "run.mounts",   "run.namespaces", "run.pause",
+    "run.print_plan",     "run.rlimits",   "run.rootless", "run.scheduling", "run.seccomp",
+    "run.seccomp.notify", "run.sysctl",    "run.userns",
 };
 
 absl::StatusOr<run::Stdio> ReadStdio(const OptionReader& options, std::string_view key) {
@@ -141,8 +143,7 @@ absl::StatusOr<run::RuntimeOptions> ReadRuntimeOptions(const OptionReader& optio
   out.state_root = options.String("state-root");
   out.launcher = options.String("launcher");
   const std::string driver = options.String("cgroups");
-  if (driver == "disabled")
-    out.cgroup_driver = run::CgroupDriver::kDisabled;
+  if (driver == "disabled") out.cgroup_driver = run::CgroupDriver::kDisabled;
   else if (driver != "cgroupfs")
     return base::Fail("core.invalid_argument")
            << "cgroups: \"" << driver << "\" is not cgroupfs or disabled";

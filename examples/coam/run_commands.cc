@@ -92,19 +92,21 @@ Container OpenContainer(Invocation& in, const Runtime& runtime, int* code) {
 
 namespace {
 
-#define COAM_ROOT_FLAGS                                                              \
-  {"root", 0, FlagKind::kValue, "DIR", "where the state of containers is kept"},     \
-      {"launcher", 0, FlagKind::kValue, "FILE", "coaming-launch instead of the copy inside"}, \
-      {"cgroup-manager", 0, FlagKind::kValue, "NAME", "cgroupfs or disabled"}
+#define COAM_ROOT_FLAGS                                                                         \
+  {"root", 0, FlagKind::kValue, "DIR", "where the state of containers is kept"},                \
+      {"launcher", 0, FlagKind::kValue, "FILE", "coaming-launch instead of the copy inside"}, { \
+    "cgroup-manager", 0, FlagKind::kValue, "NAME", "cgroupfs or disabled"                       \
+  }
 
-#define COAM_START_FLAGS                                                                        \
-  {"bundle", 'b', FlagKind::kValue, "DIR", "the bundle (default: here)"},                       \
-      {"config", 'f', FlagKind::kValue, "FILE", "configuration instead of the bundle's"},       \
+#define COAM_START_FLAGS                                                                         \
+  {"bundle", 'b', FlagKind::kValue, "DIR", "the bundle (default: here)"},                        \
+      {"config", 'f', FlagKind::kValue, "FILE", "configuration instead of the bundle's"},        \
       {"console-socket", 0, FlagKind::kValue, "PATH", "socket that gets the terminal's master"}, \
-      {"pid-file", 0, FlagKind::kValue, "FILE", "file to write the process id to"},             \
-      {"no-pivot", 0, FlagKind::kSwitch, "", "enter the root without pivot_root"},              \
-      {"no-new-keyring", 0, FlagKind::kSwitch, "", "keep the session keyring"},                 \
-      {"preserve-fds", 0, FlagKind::kValue, "N", "pass N descriptors from 3 on"}
+      {"pid-file", 0, FlagKind::kValue, "FILE", "file to write the process id to"},              \
+      {"no-pivot", 0, FlagKind::kSwitch, "", "enter the root without pivot_root"},               \
+      {"no-new-keyring", 0, FlagKind::kSwitch, "", "keep the session keyring"}, {                \
+    "preserve-fds", 0, FlagKind::kValue, "N", "pass N descriptors from 3 on"                     \
+  }
 
 constexpr Flag kRoot[] = {COAM_ROOT_FLAGS};
 constexpr Flag kCreate[] = {COAM_ROOT_FLAGS, COAM_START_FLAGS};
@@ -210,15 +212,38 @@ constexpr Command kCommands[] = {
      "coam spec\ncoam spec --rootless -b /bundles/web", 0, 0, false, SpecCommand},
 };
 constexpr Command kCoamOnly[] = {
-    {"probe", "", "Tell what this kernel allows, and how to allow the rest", "", {},
-     "coam probe\ncoam probe --format=json", 0, 0, false, ProbeCommand},
-    {"runtime-features", "", "Show the features document of the runtime specification", "", {},
-     "coam runtime-features\ncoam runtime-features | jq .linux", 0, 0, false,
+    {"probe",
+     "",
+     "Tell what this kernel allows, and how to allow the rest",
+     "",
+     {},
+     "coam probe\ncoam probe --format=json",
+     0,
+     0,
+     false,
+     ProbeCommand},
+    {"runtime-features",
+     "",
+     "Show the features document of the runtime specification",
+     "",
+     {},
+     "coam runtime-features\ncoam runtime-features | jq .linux",
+     0,
+     0,
+     false,
      RuntimeFeaturesCommand},
 };
 constexpr Command kRuncOnly[] = {
-    {"features", "", "Show the features document", "", {}, "runc features\nrunc features | jq .", 0,
-     0, false, RuntimeFeaturesCommand},
+    {"features",
+     "",
+     "Show the features document",
+     "",
+     {},
+     "runc features\nrunc features | jq .",
+     0,
+     0,
+     false,
+     RuntimeFeaturesCommand},
 };
 
 template <size_t N, size_t M>

@@ -176,8 +176,8 @@ int ExecCommand(Invocation& in) {
     bool read = false;
     const std::string text = ReadFile(file, &read);
     if (!read) return FailText(in, "reading " + file + ": " + strerror(errno));
-    ok =
-        coam_options_set_bytes(o.get(), "process", text.data(), text.size(), Take(error)) == COAM_OK;
+    ok = coam_options_set_bytes(o.get(), "process", text.data(), text.size(), Take(error)) ==
+         COAM_OK;
   } else if (in.args.size() < 2) {
     return in.Usage("wants a program, or --process FILE");
   }
@@ -186,7 +186,8 @@ int ExecCommand(Invocation& in) {
     ok = ok && Set(o, "additional-gid", gid, &error);
   ok = ok && PassFds(in, o, true, &error);
   Process p;
-  if (!ok || coam_run_container_exec(c.get(), in.context(), o.get(), Take(p), Take(error)) != COAM_OK)
+  if (!ok ||
+      coam_run_container_exec(c.get(), in.context(), o.get(), Take(p), Take(error)) != COAM_OK)
     return FailRun(in, error);
   const int console = coam_run_process_take_console(p.get());
   if (in.Has("detach")) {

@@ -116,8 +116,7 @@ int ListCommand(Invocation& in) {
       continue;
     }
     table.Row({Field(json, at + "id"), Field(json, at + "pid"), Field(json, at + "status"),
-               Field(json, at + "bundle"), Field(json, at + "created"),
-               Field(json, at + "owner")});
+               Field(json, at + "bundle"), Field(json, at + "created"), Field(json, at + "owner")});
   }
   if (!in.quiet()) Print(table.Render());
   return 0;
@@ -135,7 +134,8 @@ int PsCommand(Invocation& in) {
     std::string command = "ps";
     for (size_t i = 1; i < in.args.size(); ++i) {
       command += " '";
-      for (const char ch : in.args[i]) command += ch == '\'' ? std::string("'\\''") : std::string(1, ch);
+      for (const char ch : in.args[i])
+        command += ch == '\'' ? std::string("'\\''") : std::string(1, ch);
       command += "'";
     }
     if (in.args.size() < 2) command += " -ef";
@@ -237,8 +237,8 @@ int EventsCommand(Invocation& in) {
   const std::string interval = in.Value("interval", "5s");
   char* unit = nullptr;
   const long number = strtol(interval.c_str(), &unit, 10);
-  const long ms = strcmp(unit, "ms") == 0  ? number
-                  : strcmp(unit, "m") == 0 ? number * 60000
+  const long ms = strcmp(unit, "ms") == 0                ? number
+                  : strcmp(unit, "m") == 0               ? number * 60000
                   : *unit == 0 || strcmp(unit, "s") == 0 ? number * 1000
                                                          : -1;
   if (ms <= 0) return FailText(in, "--interval: \"" + interval + "\" is not a time such as 5s");
@@ -269,8 +269,7 @@ int SpecCommand(Invocation& in) {
     return FailRun(in, error);
   const std::string path = in.Value("bundle", ".") + "/config.json";
   const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-  if (fd < 0 && errno == EEXIST)
-    return FailText(in, "File config.json exists. Remove it first");
+  if (fd < 0 && errno == EEXIST) return FailText(in, "File config.json exists. Remove it first");
   if (fd < 0) return FailText(in, "making " + path + ": " + strerror(errno));
   const std::string_view bytes = Text(text);
   const bool ok = write(fd, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size());
@@ -298,7 +297,8 @@ int ProbeCommand(Invocation& in) {
   Table table({"FEATURE", "WORKS", "DETAIL", "HINT"});
   for (size_t i = 0; i < coam_json_count(json.get(), "/probes"); ++i) {
     const std::string at = "/probes/" + std::to_string(i) + "/";
-    table.Row({Field(json, at + "name"), coam_json_int(json.get(), (at + "works").c_str(), 0) != 0 ? "yes" : "no",
+    table.Row({Field(json, at + "name"),
+               coam_json_int(json.get(), (at + "works").c_str(), 0) != 0 ? "yes" : "no",
                Field(json, at + "detail"), Field(json, at + "hint")});
   }
   Print(table.Render());

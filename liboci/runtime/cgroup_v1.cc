@@ -1,8 +1,7 @@
 // Resources on cgroup v1 hierarchies.
 #include <errno.h>
 
-#include <cmath>
-
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "base/core/error.h"
 #include "base/core/status_macros.h"
@@ -60,8 +59,9 @@ absl::Status Cgroups::ApplyV1(const Resources& r, bool update, std::vector<std::
     if (m.check_before_update.value_or(false) && m.limit && *m.limit > 0) {
       std::string usage;
       int error = 0;
+      int64_t used = 0;
       if (ReadAt(t->root.fd(), File("memory.usage_in_bytes"), &usage, &error) &&
-          std::stoll("0" + usage) > *m.limit)
+          absl::SimpleAtoi(usage, &used) && used > *m.limit)
         return base::Fail("run.cgroup")
                << "linux.resources.memory.limit: " << *m.limit << " is less than what is in use";
     }

@@ -89,11 +89,11 @@ struct LaunchOptions {
 };
 
 struct CreateOptions : LaunchOptions {
-  std::string id;            // letters, digits, _ + - . ; not starting with a dot
-  std::string bundle;        // directory; relative root.path and bind sources start there
-  std::optional<Spec> spec;  // instead of BUNDLE/config.json
+  std::string id;                // letters, digits, _ + - . ; not starting with a dot
+  std::string bundle;            // directory; relative root.path and bind sources start there
+  std::optional<Spec> spec;      // instead of BUNDLE/config.json
   std::vector<std::string> env;  // "NAME=value", over the configuration's
-  bool no_pivot = false;     // move the root with MS_MOVE + chroot (ramfs hosts)
+  bool no_pivot = false;         // move the root with MS_MOVE + chroot (ramfs hosts)
   // The program is the launcher itself, which sleeps, reaps children and ends on SIGTERM or SIGINT:
   // an infrastructure container for a pod. `spec.process` may then be absent, and spec.root too if
   // no mount namespace is new.

@@ -38,7 +38,9 @@ TEST_CASE("run: nothing is left of a container that was deleted", "[liboci][runt
   REQUIRE(mounts_before == mounts_after);
   REQUIRE(base::testing::OpenFds() == before);
   std::string found;
-  base::testing::Shell("find /sys/fs/cgroup -path '*coaming-test/t-*' -maxdepth 4", &found);
+  base::testing::Shell(
+      absl::StrCat("find /sys/fs/cgroup -maxdepth 4 -path '*coaming-test/t-", getpid(), "-*'"),
+      &found);
   REQUIRE(found.empty());
   base::testing::Shell(absl::StrCat("ls ", b.tree() / "state"), &found);
   REQUIRE(found.empty());

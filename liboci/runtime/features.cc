@@ -64,13 +64,13 @@ std::string FeaturesDocument(std::string_view indent) {
                                   "SCMP_ACT_NOTIFY", "SCMP_ACT_TRACE", "SCMP_ACT_TRAP"}));
   seccomp.Set("operators", Strings({"SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_LE",
                                     "SCMP_CMP_LT", "SCMP_CMP_MASKED_EQ", "SCMP_CMP_NE"}));
-  seccomp.Set("archs",
-              Strings({"SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM", "SCMP_ARCH_MIPS", "SCMP_ARCH_MIPS64",
-                       "SCMP_ARCH_MIPS64N32", "SCMP_ARCH_MIPSEL", "SCMP_ARCH_MIPSEL64",
-                       "SCMP_ARCH_MIPSEL64N32", "SCMP_ARCH_PARISC", "SCMP_ARCH_PARISC64",
-                       "SCMP_ARCH_PPC", "SCMP_ARCH_PPC64", "SCMP_ARCH_PPC64LE",
-                       "SCMP_ARCH_RISCV64", "SCMP_ARCH_S390", "SCMP_ARCH_S390X", "SCMP_ARCH_X32",
-                       "SCMP_ARCH_X86", "SCMP_ARCH_X86_64"}));
+  seccomp.Set(
+      "archs",
+      Strings({"SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM", "SCMP_ARCH_MIPS", "SCMP_ARCH_MIPS64",
+               "SCMP_ARCH_MIPS64N32", "SCMP_ARCH_MIPSEL", "SCMP_ARCH_MIPSEL64",
+               "SCMP_ARCH_MIPSEL64N32", "SCMP_ARCH_PARISC", "SCMP_ARCH_PARISC64", "SCMP_ARCH_PPC",
+               "SCMP_ARCH_PPC64", "SCMP_ARCH_PPC64LE", "SCMP_ARCH_RISCV64", "SCMP_ARCH_S390",
+               "SCMP_ARCH_S390X", "SCMP_ARCH_X32", "SCMP_ARCH_X86", "SCMP_ARCH_X86_64"}));
   Value flags = Strings({"SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
                          "SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"});
   seccomp.Set("knownFlags", flags);
@@ -80,11 +80,11 @@ std::string FeaturesDocument(std::string_view indent) {
   linux_.Set("selinux", Enabled(false));
   linux_.Set("intelRdt", Enabled(false));
   Value policy = Value::MakeObject();
-  policy.Set("modes", Strings({"MPOL_BIND", "MPOL_DEFAULT", "MPOL_INTERLEAVE", "MPOL_LOCAL",
-                               "MPOL_PREFERRED", "MPOL_PREFERRED_MANY",
-                               "MPOL_WEIGHTED_INTERLEAVE"}));
-  policy.Set("flags", Strings({"MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES",
-                               "MPOL_F_STATIC_NODES"}));
+  policy.Set("modes",
+             Strings({"MPOL_BIND", "MPOL_DEFAULT", "MPOL_INTERLEAVE", "MPOL_LOCAL",
+                      "MPOL_PREFERRED", "MPOL_PREFERRED_MANY", "MPOL_WEIGHTED_INTERLEAVE"}));
+  policy.Set("flags",
+             Strings({"MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"}));
   linux_.Set("memoryPolicy", std::move(policy));
   Value extensions = Value::MakeObject();
   extensions.Set("idmap", Enabled(false));
@@ -126,7 +126,7 @@ bool HasCall(long number) {
 std::vector<ProbeLine> Probe() {
   std::vector<ProbeLine> lines;
   constexpr std::pair<const char*, const char*> kNamespaces[] = {
-      {"pid", "pid"}, {"mnt", "mount"}, {"net", "network"}, {"ipc", "ipc"},
+      {"pid", "pid"}, {"mnt", "mount"}, {"net", "network"},   {"ipc", "ipc"},
       {"uts", "uts"}, {"user", "user"}, {"cgroup", "cgroup"}, {"time", "time"}};
   for (const auto& [file, name] : kNamespaces) lines.push_back(NamespaceLine(file, name));
 
@@ -134,8 +134,7 @@ std::vector<ProbeLine> Probe() {
   int64_t most = -1;
   if (limit.ok()) absl::SimpleAtoi(limit->substr(0, limit->find('\n')), &most);
   bool allowed = most != 0;
-  absl::StatusOr<std::string> clone =
-      ReadKernelFile("/proc/sys/kernel/unprivileged_userns_clone");
+  absl::StatusOr<std::string> clone = ReadKernelFile("/proc/sys/kernel/unprivileged_userns_clone");
   if (clone.ok() && clone->substr(0, 1) == "0" && geteuid() != 0) allowed = false;
   lines.push_back(Line("run.userns", allowed, allowed ? "allowed" : "forbidden by sysctl",
                        "set sysctl user.max_user_namespaces (and kernel.unprivileged_userns_clone) "
@@ -153,7 +152,7 @@ std::vector<ProbeLine> Probe() {
                        "use Linux 5.12 or later, and allow the mount calls in this filter"));
   lines.push_back(Line("run.pidfd", HasCall(434), "processes are held by descriptor",
                        "use Linux 5.3 or later"));
-  bool filter = prctl(PR_GET_SECCOMP, 0, 0, 0, 0) >= 0;
+  bool filter = syscall(SYS_prctl, PR_GET_SECCOMP, 0, 0, 0, 0) >= 0;
   lines.push_back(Line("run.seccomp", filter, filter ? "filters can be loaded" : "not built in",
                        "use a kernel with CONFIG_SECCOMP_FILTER"));
 
@@ -168,7 +167,7 @@ std::vector<ProbeLine> Probe() {
     lines.push_back(Line("run.cgroup.v2", facts->v2() != nullptr,
                          facts->v2() == nullptr ? "not mounted"
                          : facts->unified       ? absl::StrCat("unified: ", absl::StrJoin(v2, " "))
-                                                : absl::StrCat("beside v1: ", absl::StrJoin(v2, " ")),
+                                          : absl::StrCat("beside v1: ", absl::StrJoin(v2, " ")),
                          "mount cgroup2 at /sys/fs/cgroup"));
     int writable = 0, all = 0;
     for (const CgroupHierarchy& h : facts->cgroups) {

@@ -49,14 +49,19 @@ TEST_CASE("mount options: propagation is not data, unknown words are", "[liboci]
 TEST_CASE("mount options: every word of the specification is known", "[liboci][runtime]") {
   const std::vector<std::string> known = KnownMountOptions();
   for (const char* word :
-       {"async", "atime", "bind", "defaults", "dev", "diratime", "dirsync", "exec", "iversion",
-        "lazytime", "loud", "noatime", "nodev", "nodiratime", "noexec", "noiversion", "nolazytime",
-        "norelatime", "nostrictatime", "nosuid", "nosymfollow", "private", "ratime", "rbind", "rdev",
-        "rdiratime", "relatime", "remount", "rexec", "rnoatime", "rnodiratime", "rnoexec",
-        "rnorelatime", "rnostrictatime", "rnosuid", "rnosymfollow", "ro", "rprivate", "rrelatime",
-        "rro", "rrw", "rshared", "rslave", "rstrictatime", "rsuid", "rsymfollow", "runbindable",
-        "rw", "shared", "silent", "slave", "strictatime", "suid", "symfollow", "sync", "tmpcopyup",
-        "unbindable", "idmap", "ridmap", "mand", "nomand"}) {
+       {"async",        "atime",       "bind",        "defaults",       "dev",
+        "diratime",     "dirsync",     "exec",        "iversion",       "lazytime",
+        "loud",         "noatime",     "nodev",       "nodiratime",     "noexec",
+        "noiversion",   "nolazytime",  "norelatime",  "nostrictatime",  "nosuid",
+        "nosymfollow",  "private",     "ratime",      "rbind",          "rdev",
+        "rdiratime",    "relatime",    "remount",     "rexec",          "rnoatime",
+        "rnodiratime",  "rnoexec",     "rnorelatime", "rnostrictatime", "rnosuid",
+        "rnosymfollow", "ro",          "rprivate",    "rrelatime",      "rro",
+        "rrw",          "rshared",     "rslave",      "rstrictatime",   "rsuid",
+        "rsymfollow",   "runbindable", "rw",          "shared",         "silent",
+        "slave",        "strictatime", "suid",        "symfollow",      "sync",
+        "tmpcopyup",    "unbindable",  "idmap",       "ridmap",         "mand",
+        "nomand"}) {
     INFO(word);
     REQUIRE(std::find(known.begin(), known.end(), word) != known.end());
     REQUIRE(ParseMountOptions({word}).data.empty());

@@ -131,8 +131,8 @@ TEST_CASE("plan: on cgroup v2 one mount is enough, read-only without an own name
           "[liboci][runtime]") {
   Case c;
   c.facts = V2Host();
-  REQUIRE(absl::StrContains(c.Print(),
-                            "bind /sys/fs/cgroup/coaming/web on /sys/fs/cgroup (ro,nosuid"));
+  REQUIRE(
+      absl::StrContains(c.Print(), "bind /sys/fs/cgroup/coaming/web on /sys/fs/cgroup (ro,nosuid"));
   c.spec.mounts.back().options = {"rw"};
   REQUIRE(absl::StrContains(c.Print(), "bind /sys/fs/cgroup/coaming/web on /sys/fs/cgroup (ro)"));
   c.spec.linux_.namespaces.push_back({"cgroup", ""});
@@ -148,11 +148,11 @@ TEST_CASE("plan: a user namespace takes two stages and binds its devices", "[lib
   REQUIRE(plan.two_stage);
   REQUIRE(plan.spawn_flags == 0);
   std::string text = plan.Print();
-  REQUIRE(absl::StartsWith(
-      text,
-      "  1  make the process in new namespaces (user,pid,mount,network,ipc,uts)\n"
-      "  2  wait for the id mappings\n"
-      "  3  become user 0 and group 0\n"));
+  REQUIRE(
+      absl::StartsWith(text,
+                       "  1  make the process in new namespaces (user,pid,mount,network,ipc,uts)\n"
+                       "  2  wait for the id mappings\n"
+                       "  3  become user 0 and group 0\n"));
   REQUIRE(absl::StrContains(text, "bind the node /dev/null on /dev/null"));
   REQUIRE_FALSE(absl::StrContains(text, "make the node"));
 }
@@ -221,13 +221,15 @@ TEST_CASE("plan: the filter is loaded early without no_new_privs, and last with 
   filter.code.assign(16, 'x');
   c.in.filter = &filter;
   std::string text = c.Print();
-  REQUIRE(absl::StrContains(text, "wait for the order to start\n 57  load the seccomp filter of 2"));
+  REQUIRE(
+      absl::StrContains(text, "wait for the order to start\n 57  load the seccomp filter of 2"));
   c.spec.process->no_new_privileges = false;
   text = c.Print();
   REQUIRE(text.find("load the seccomp") < text.find("limit capabilities"));
 }
 
-TEST_CASE("plan: the sealed form holds every step and text within its bounds", "[liboci][runtime]") {
+TEST_CASE("plan: the sealed form holds every step and text within its bounds",
+          "[liboci][runtime]") {
   Case c;
   Plan plan = REQUIRE_VALUE(c.Compile());
   std::string block = plan.Encode(7);

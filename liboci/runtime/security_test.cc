@@ -64,6 +64,7 @@ TEST_CASE("CVE-2024-21626: no descriptor of the host reaches the program or its 
   for (int fd : {3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 50}) {
     Spec s = TestBundle::SpecOf({"true"});
     s.process->cwd = absl::StrCat("/proc/self/fd/", fd);
+    INFO(fd);
     REQUIRE_REASON(RunAndDelete(b, s), "run.cwd");
   }
   close(50);

@@ -22,8 +22,9 @@ TEST_CASE("process: user, groups, umask, limits and priorities", "[liboci][runti
   COAM_NEEDS_CONTAINERS();
   TestBundle b;
   Spec s = TestBundle::SpecOf(
-      {"sh", "-c", "id -u; id -g; grep Groups /proc/self/status; umask; ulimit -n; ulimit -c;"
-                   "cat /proc/self/oom_score_adj; pwd; echo $A"});
+      {"sh", "-c",
+       "id -u; id -g; grep Groups /proc/self/status; umask; ulimit -n; ulimit -c;"
+       "cat /proc/self/oom_score_adj; pwd; echo $A"});
   s.process->user.uid = 12;
   s.process->user.gid = 34;
   s.process->user.additional_gids = {56, 78};
@@ -42,10 +43,11 @@ TEST_CASE("mounts: binds, options, propagation and order", "[liboci][runtime][ro
   TestBundle b;
   b.tree().Write("data/file", "bound");
   b.tree().Write("bundle/relative", "relative");
-  Spec s = TestBundle::SpecOf(
-      {"sh", "-c", "cat /data/file /one; touch /data/x || echo ro; touch /over/y && echo rw;"
-                   "grep ' /data ' /proc/self/mountinfo | grep -o 'ro,nosuid,nodev,noexec'; "
-                   "grep -c ' /over ' /proc/self/mountinfo"});
+  Spec s =
+      TestBundle::SpecOf({"sh", "-c",
+                          "cat /data/file /one; touch /data/x || echo ro; touch /over/y && echo rw;"
+                          "grep ' /data ' /proc/self/mountinfo | grep -o 'ro,nosuid,nodev,noexec'; "
+                          "grep -c ' /over ' /proc/self/mountinfo"});
   auto add = [&s](const char* destination, const char* type, std::string source,
                   std::vector<std::string> options) {
     Mount m;
@@ -69,7 +71,8 @@ TEST_CASE("mounts: recursive read-only reaches submounts", "[liboci][runtime][ro
   std::string sub = b.tree().MakeDir("data/sub");
   REQUIRE(Shell(absl::StrCat("mount -t tmpfs x ", sub)) == 0);
   for (const char* word : {"ro", "rro"}) {
-    Spec s = TestBundle::SpecOf({"sh", "-c", "touch /data/sub/x 2>/dev/null && echo rw || echo ro"});
+    Spec s =
+        TestBundle::SpecOf({"sh", "-c", "touch /data/sub/x 2>/dev/null && echo rw || echo ro"});
     Mount m;
     m.destination = "/data";
     m.source = b.tree() / "data";
@@ -85,10 +88,16 @@ TEST_CASE("devices: default nodes, own nodes and the rules of the cgroup",
   COAM_NEEDS_CONTAINERS();
   TestBundle b;
   Spec s = TestBundle::SpecOf(
-      {"sh", "-c", "stat -c '%n %t:%T %a %u' /dev/null /dev/own; readlink /dev/ptmx /dev/fd;"
-                   "echo x > /dev/null && echo ok; head -c1 /dev/kmsg2 2>/dev/null || echo denied"});
-  s.linux_.devices.push_back(
-      {.path = "/dev/own", .type = "c", .major = 10, .minor = 5, .file_mode = 0640, .uid = 7, .gid = {}});
+      {"sh", "-c",
+       "stat -c '%n %t:%T %a %u' /dev/null /dev/own; readlink /dev/ptmx; readlink /dev/fd;"
+       "echo x > /dev/null && echo ok; head -c1 /dev/kmsg2 2>/dev/null || echo denied"});
+  s.linux_.devices.push_back({.path = "/dev/own",
+                              .type = "c",
+                              .major = 10,
+                              .minor = 5,
+                              .file_mode = 0640,
+                              .uid = 7,
+                              .gid = {}});
   s.linux_.devices.push_back({.path = "/dev/kmsg2",
                               .type = "c",
                               .major = 1,
@@ -98,15 +107,17 @@ TEST_CASE("devices: default nodes, own nodes and the rules of the cgroup",
                               .gid = {}});
   TestBundle::Result r = b.Run(s);
   INFO(r.err);
-  REQUIRE(r.out == "/dev/null 1:3 666 0\n/dev/own a:5 640 7\npts/ptmx\nok\ndenied\n");
+  REQUIRE(r.out ==
+          "/dev/null 1:3 666 0\n/dev/own a:5 640 7\npts/ptmx\n/proc/self/fd\nok\ndenied\n");
 }
 
 TEST_CASE("namespaces: sysctl, hostname, domainname and time offsets", "[liboci][runtime][root]") {
   COAM_NEEDS_CONTAINERS();
   TestBundle b;
   Spec s = TestBundle::SpecOf(
-      {"sh", "-c", "cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/shmmni /proc/sys/kernel/hostname"
-                   " /proc/sys/kernel/domainname; cut -d. -f1 /proc/uptime"});
+      {"sh", "-c",
+       "cat /proc/sys/net/ipv4/ip_forward /proc/sys/kernel/shmmni /proc/sys/kernel/hostname"
+       " /proc/sys/kernel/domainname; cut -d. -f1 /proc/uptime"});
   s.hostname = "host.one";
   s.domainname = "example.com";
   s.linux_.sysctl = {{"net.ipv4.ip_forward", "1"}, {"kernel.shmmni", "1234"}};
@@ -132,18 +143,22 @@ TEST_CASE("hooks: each kind runs in its place with the state on its input",
   COAM_NEEDS_CONTAINERS();
   TestBundle b;
   std::string log = b.tree().Write("log", "");
-  std::string script = b.tree().Write(
-      "hook.sh", absl::StrCat("#!/bin/sh\necho \"$1 $(cat | tr ',' '\\n' | grep -o "
-                              "'\"status\":\"[a-z]*\"')\" >> ",
-                              log, "\n"),
-      0755);
+  std::string script =
+      b.tree().Write("hook.sh",
+                     absl::StrCat("#!/bin/sh\necho \"$1 $(cat | tr ',' '\\n' | grep -o "
+                                  "'\"status\":\"[a-z]*\"')\" >> ",
+                                  log, "\n"),
+                     0755);
   b.tree().Write("bundle/rootfs/log", "", 0666);
   b.tree().Write("bundle/rootfs/inside.sh", "#!/bin/sh\ncat > /dev/null; echo started >> /log\n",
                  0755);
   Spec s = TestBundle::SpecOf({"sh", "-c", "echo program >> /log"});
   auto hook = [&](const char* name) {
-    return std::vector<Hook>{
-        {.path = script, .args = {script, name}, .env = {"PATH=/usr/bin:/bin"}, .timeout = 10, .extra = {}}};
+    return std::vector<Hook>{{.path = script,
+                              .args = {script, name},
+                              .env = {"PATH=/usr/bin:/bin"},
+                              .timeout = 10,
+                              .extra = {}}};
   };
   s.hooks.prestart = hook("prestart");
   s.hooks.create_runtime = hook("createRuntime");
@@ -173,7 +188,8 @@ TEST_CASE("hooks: a failing one undoes the creation and runs poststop", "[liboci
     if (kind == 0) s.hooks.prestart = {bad};
     if (kind == 1) s.hooks.create_container = {bad};
     if (kind == 2) s.hooks.create_runtime = {slow};
-    s.hooks.poststop = {{.path = stop, .args = {}, .env = {"PATH=/bin"}, .timeout = {}, .extra = {}}};
+    s.hooks.poststop = {
+        {.path = stop, .args = {}, .env = {"PATH=/bin"}, .timeout = {}, .extra = {}}};
     base::Op op;
     std::shared_ptr<Runtime> runtime = b.NewRuntime();
     REQUIRE_REASON(runtime->Run(op, b.Options(s)), "run.hook");

@@ -45,9 +45,11 @@ absl::Status PreparePrivileges(const PlanInput& in, Plan* plan) {
   if (!unknown.empty())
     in.Warn(
         absl::StrCat("process.capabilities: unknown and left out: ", absl::StrJoin(unknown, ", ")));
-  // Without the flag a filter needs CAP_SYS_ADMIN: it comes before the capabilities go.
-  if (in.filter != nullptr && !p.no_new_privileges) AddFilter(*in.filter, plan);
-  if (p.user.uid != 0) plan->Add(COAM_OP_CHDIR).Text(1, p.cwd).Flags(1);
+  // Without the flag a filter needs CAP_SYS_ADMIN: it comes before the capabilities go, and after the
+  // directory was checked, since it may forbid the call for that.
+  bool early = in.filter != nullptr && !p.no_new_privileges;
+  if (p.user.uid != 0 || early) plan->Add(COAM_OP_CHDIR).Text(1, p.cwd).Flags(1);
+  if (early) AddFilter(*in.filter, plan);
   if (p.capabilities) plan->Add(COAM_OP_BOUNDING).Num(0, bounding);
   std::string groups(p.user.additional_gids.size() * 4, '\0');
   if (!groups.empty()) std::memcpy(groups.data(), p.user.additional_gids.data(), groups.size());

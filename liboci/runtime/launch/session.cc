@@ -123,7 +123,10 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Start(const Options& options) 
     switch (slot.kind) {
       case Plan::Slot::Kind::kSync: source = theirs.get(); break;
       case Plan::Slot::Kind::kPlan: source = plan_fd.get(); break;
-      case Plan::Slot::Kind::kListen: source = options.listen_fd; break;
+      // Never a hole: the helper's next descriptor would fall into it and look like a slot.
+      case Plan::Slot::Kind::kListen:
+        source = options.listen_fd >= 0 ? options.listen_fd : plan_fd.get();
+        break;
       case Plan::Slot::Kind::kPidfd: source = options.join_pidfd; break;
       default: {
         COAM_ASSIGN_OR_RETURN(base::UniqueFd fd, OpenSlot(slot));

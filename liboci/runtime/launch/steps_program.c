@@ -27,6 +27,10 @@ char **plan_vector(uint32_t offset, uint64_t count) {
 static long change_directory(const struct coam_step *s) {
   char buffer[4096];
   if (helper.in_directory) return 0;
+  /* The helper's own directories must not be there for a path such as /proc/self/fd/N. */
+  forget_parent();
+  helper.root = helper.mask_dir = -1;
+  SYS3(__NR_close_range, helper.plan->fd_base + helper.plan->nslots, ~0u, 0);
   long r = SYS1(__NR_chdir, plan_text(s->s[1]));
   if (r == -EACCES && (s->flags & 1)) return 0;
   if (r < 0) return r;

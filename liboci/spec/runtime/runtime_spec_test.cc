@@ -116,18 +116,16 @@ TEST_CASE("config: a wrong type is named by its path", "[liboci][spec]") {
 }
 
 TEST_CASE("config: hostile documents are bounded", "[liboci][spec]") {
-  REQUIRE_REASON(ParseSpec(R"({"ociVersion":"1.0.0","ociVersion":"1.0.1"})"),
-                 "json.duplicate_key");
-  std::string deep = "{\"ociVersion\":\"1.0.0\",\"x\":" + std::string(200, '[') +
-                     std::string(200, ']') + "}";
+  REQUIRE_REASON(ParseSpec(R"({"ociVersion":"1.0.0","ociVersion":"1.0.1"})"), "json.duplicate_key");
+  std::string deep =
+      "{\"ociVersion\":\"1.0.0\",\"x\":" + std::string(200, '[') + std::string(200, ']') + "}";
   REQUIRE_REASON(ParseSpec(deep), "core.limit");
   base::Limits limits;
   limits.manifest_bytes = 10;
   REQUIRE_REASON(ParseSpec(R"({"ociVersion":"1.0.0"})", limits), "core.limit");
 }
 
-TEST_CASE("validate: the defaults pass, and each broken rule names its member",
-          "[liboci][spec]") {
+TEST_CASE("validate: the defaults pass, and each broken rule names its member", "[liboci][spec]") {
   std::vector<std::string> warnings;
   REQUIRE_OK(Validate(DefaultSpec(), &warnings));
   REQUIRE_OK(Validate(RootlessSpec(1000, 1000), &warnings));
@@ -146,19 +144,40 @@ TEST_CASE("validate: the defaults pass, and each broken rule names its member",
       {"process.rlimits", [](Spec& s) { s.process->rlimits.push_back(s.process->rlimits[0]); }},
       {"process.rlimits", [](Spec& s) { s.process->rlimits[0].soft = 9999; }},
       {"process.user.umask", [](Spec& s) { s.process->user.umask = 01000; }},
-      {"process.ioPriority.priority", [](Spec& s) { s.process->io_priority = {"X", 8}; }},
+      {"process.ioPriority.priority",
+       [](Spec& s) {
+         s.process->io_priority = {"X", 8};
+       }},
       {"mounts.destination", [](Spec& s) { s.mounts[0].destination.clear(); }},
-      {"mounts.uidMappings", [](Spec& s) { s.mounts[0].uid_mappings = {{0, 0, 1}}; }},
+      {"mounts.uidMappings",
+       [](Spec& s) {
+         s.mounts[0].uid_mappings = {{0, 0, 1}};
+       }},
       {"hooks.prestart.path", [](Spec& s) { s.hooks.prestart.push_back({.path = "x"}); }},
       {"hooks.poststop.timeout",
        [](Spec& s) { s.hooks.poststop.push_back({.path = "/x", .timeout = 0}); }},
-      {"linux.namespaces", [](Spec& s) { s.linux_.namespaces.push_back({"pid", ""}); }},
-      {"linux.namespaces", [](Spec& s) { s.linux_.namespaces.push_back({"space", ""}); }},
+      {"linux.namespaces",
+       [](Spec& s) {
+         s.linux_.namespaces.push_back({"pid", ""});
+       }},
+      {"linux.namespaces",
+       [](Spec& s) {
+         s.linux_.namespaces.push_back({"space", ""});
+       }},
       {"linux.namespaces", [](Spec& s) { s.linux_.namespaces[0].path = "ns/pid"; }},
-      {"linux.uidMappings", [](Spec& s) { s.linux_.uid_mappings = {{0, 0, 1}}; }},
-      {"linux.uidMappings", [](Spec& s) { s.linux_.namespaces.push_back({"user", ""}); }},
+      {"linux.uidMappings",
+       [](Spec& s) {
+         s.linux_.uid_mappings = {{0, 0, 1}};
+       }},
+      {"linux.uidMappings",
+       [](Spec& s) {
+         s.linux_.namespaces.push_back({"user", ""});
+       }},
       {"linux.timeOffsets", [](Spec& s) { s.linux_.time_offsets["boottime"] = {}; }},
-      {"hostname", [](Spec& s) { s.linux_.namespaces = {{"mount", ""}}; }},
+      {"hostname",
+       [](Spec& s) {
+         s.linux_.namespaces = {{"mount", ""}};
+       }},
       {"linux.devices", [](Spec& s) { s.linux_.devices.push_back({.path = "/d", .type = "x"}); }},
       {"linux.devices", [](Spec& s) { s.linux_.devices.push_back({.path = "d", .type = "c"}); }},
       {"linux.resources.unified", [](Spec& s) { s.linux_.resources->unified["../x"] = "1"; }},
