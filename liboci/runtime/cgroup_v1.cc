@@ -1,5 +1,7 @@
 // Resources on cgroup v1 hierarchies.
 #include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -39,13 +41,26 @@ std::string RuleText(const DeviceRule& r) {
 absl::Status Cgroups::ApplyDevicesV1(const std::vector<DeviceRule>& rules, bool update) {
   const CgroupHost::Tree* tree = V1("devices");
   if (tree == nullptr) return rules.empty() ? absl::OkStatus() : Lacks("devices", "devices");
+  // Each write is a rule; the two files are opened once.
+  base::UniqueFd files[2];
+  auto write_rule = [&](bool allow, std::string_view rule) -> absl::Status {
+    const char* name = allow ? "devices.allow" : "devices.deny";
+    base::UniqueFd& file = files[allow ? 1 : 0];
+    if (!file.ok()) {
+      int fd = OpenAt(tree->root.fd(), File(name).c_str(), O_WRONLY);
+      if (fd < 0) return base::FailErrno("run.cgroup", -fd) << "opening " << File(name);
+      file.Reset(fd);
+    }
+    if (write(file.get(), rule.data(), rule.size()) >= 0) return absl::OkStatus();
+    return base::FailErrno("run.cgroup", errno) << "writing \"" << rule << "\" to " << File(name);
+  };
   bool denied = false;
   for (const DeviceRule& r : rules) {
-    COAM_RETURN_IF_ERROR(Set(*tree, r.allow ? "devices.allow" : "devices.deny", RuleText(r)));
+    COAM_RETURN_IF_ERROR(write_rule(r.allow, RuleText(r)));
     denied = denied || !r.allow;
   }
   if (!denied || update) return absl::OkStatus();
-  for (std::string_view rule : kAlways) COAM_RETURN_IF_ERROR(Set(*tree, "devices.allow", rule));
+  for (std::string_view rule : kAlways) COAM_RETURN_IF_ERROR(write_rule(true, rule));
   return absl::OkStatus();
 }
 
