@@ -43,8 +43,8 @@ cp /bin/busybox tree/bin/busybox
 cp /bin/busybox tree/bin/sh
 cp serve tree/serve
 cp -r page tree/www
-must coam build --entrypoint=/serve --exposed-port=80/tcp tree oci:layout:hello
-must coam copy oci:layout:hello docker://127.0.0.1:5000/hello:1
+must coam build --entrypoint=/serve --port=80/tcp --owner=0:0 tree oci:layout:hello
+must coam push --progress=plain oci:layout:hello docker://127.0.0.1:5000/hello:1
 curl -fsS http://127.0.0.1:5000/v2/hello/tags/list >out
 said '"tags":\["1"\]'
 ok "the registry lists hello:1"

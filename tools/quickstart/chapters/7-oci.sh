@@ -1,7 +1,7 @@
 step 7 "The same by OCI's specifications"
 explain "Pulled from the registry, every digest checked, unpacked to a bundle, and run; its network" \
   "namespace joins the same bridge between creation and start."
-must coam pull --progress=plain docker://127.0.0.1:5000/hello:1 oci:pulled:hello
+must coam pull --progress=plain docker://127.0.0.1:5000/hello:1 pulled:hello
 pulled=$(jq -r '.manifests[0].digest' pulled/index.json)
 served=$(curl -fsSI -H 'Accept: application/vnd.oci.image.manifest.v1+json' \
   http://127.0.0.1:5000/v2/hello/manifests/1 | tr -d '\r' |

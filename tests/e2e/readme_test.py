@@ -1,0 +1,84 @@
+"""README.md keeps its promises: its program compiles, runs, and is as short as it says; it is short."""
+import json
+import os
+import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
+import unittest
+
+import inputs
+import world
+from tools.build import junit
+
+
+class Readme(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        with open(os.path.join(world.ROOT, "README.md"), encoding="utf-8") as file:
+            cls.text = file.read()
+        cls.work = tempfile.mkdtemp(prefix="coam-readme.", dir="/tmp")
+        with tarfile.open(os.path.join(world.ROOT, "dist.tar.gz")) as tar:
+            tar.extractall(os.path.join(cls.work, "prefix"))
+
+    @classmethod
+    def tearDownClass(cls):
+        shutil.rmtree(cls.work)
+
+    def program(self):
+        return re.search(r"<!-- program -->\n```c\n(.*?)```", self.text, re.S)[1]
+
+    def test_it_is_short(self):
+        self.assertLess(self.text.count("\n"), 120)
+
+    def test_its_links_lead_somewhere(self):
+        for target in re.findall(r"\]\(([^)#:]+)\)", self.text):
+            if os.path.splitext(target)[1] == ".md":
+                self.assertTrue(os.path.exists(os.path.join(world.ROOT, target)), target)
+
+    def test_its_size_of_the_shared_object_is_true(self):
+        size = os.path.getsize(os.path.join(self.work, "prefix/lib/libcoaming.so.1")) / 2**20
+        said = float(re.search(r"shared object is ([\d.]+) MiB", self.text)[1])
+        self.assertLess(size, 12)
+        self.assertAlmostEqual(size, said, delta=0.5)
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root")
+    def test_its_program_runs_an_image(self):
+        source, program = os.path.join(self.work, "app.c"), os.path.join(self.work, "app")
+        with open(source, "w", encoding="utf-8") as file:
+            file.write(self.program())
+        prefix = os.path.join(self.work, "prefix")
+        done = subprocess.run(
+            ["sh", "-c", f"gcc -Wall -Wextra -Werror -o {program} {source} "
+             "$(pkg-config --cflags --libs coaming)"], capture_output=True, text=True, check=False,
+            env=dict(os.environ, PKG_CONFIG_PATH=os.path.join(prefix, "lib/pkgconfig")))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.layout(os.path.join(self.work, "layout"))
+        env = {"LD_LIBRARY_PATH": os.path.join(prefix, "lib")}
+        run = lambda *words: subprocess.run([program, *words], cwd=self.work, env=env, text=True,
+                                            capture_output=True, check=False)
+        done = run("oci:layout:app", "bundle")
+        self.assertEqual((done.returncode, done.stdout), (7, "hello\n"), done.stderr)
+        done = run("oci:layout:other", "bundle2")
+        self.assertEqual(done.returncode, 4)
+        self.assertIn("hint: ", done.stderr)
+
+    @staticmethod
+    def layout(path):
+        image = inputs.OciImage(config={"Entrypoint": [
+            "/bin/busybox", "sh", "-c", "echo hello; exit 7"]})
+        os.makedirs(os.path.join(path, "blobs/sha256"))
+        for blob in (image.config, image.manifest, *image.layers):
+            with open(os.path.join(path, "blobs", *inputs.digest(blob).split(":")), "wb") as file:
+                file.write(blob)
+        entry = inputs.descriptor(inputs.MANIFEST, image.manifest,
+                                  annotations={"org.opencontainers.image.ref.name": "app"})
+        for name, document in (("oci-layout", {"imageLayoutVersion": "1.0.0"}),
+                               ("index.json", {"schemaVersion": 2, "manifests": [entry]})):
+            with open(os.path.join(path, name), "w", encoding="utf-8") as file:
+                json.dump(document, file)
+
+
+if __name__ == "__main__":
+    junit.main()
