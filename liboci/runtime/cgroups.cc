@@ -26,6 +26,8 @@ absl::StatusOr<std::unique_ptr<CgroupHost>> CgroupHost::Open(const HostFacts& fa
   for (const CgroupHierarchy& h : facts.cgroups) {
     absl::StatusOr<base::Dir> root = base::Dir::Open(h.mount);
     if (!root.ok()) continue;  // not ours to see; a use of it says so
+    if ((!h.v2 || facts.unified) && faccessat(AT_FDCWD, h.mount.c_str(), W_OK, AT_EACCESS) != 0)
+      host->writable = false;
     host->trees.push_back({h, *std::move(root)});
   }
   return host;

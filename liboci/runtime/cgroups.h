@@ -34,6 +34,7 @@ struct CgroupHost {
   };
   std::vector<Tree> trees;
   bool unified = false;
+  bool writable = true;  // this user may make cgroups in every tree that is used
   static absl::StatusOr<std::unique_ptr<CgroupHost>> Open(const HostFacts& facts);
 };
 

@@ -114,7 +114,10 @@ absl::Status Prepare(RuntimeRep* host, const CreateOptions& o, bool wait_start, 
              << "root.path " << root << ": " << base::GetError(whole.status()).message;
     c.record.rootfs = *std::move(whole);
   }
-  if (host->options.cgroup_driver == CgroupDriver::kCgroupfs && !host->facts.cgroups.empty()) {
+  // An ordinary user to whom none are delegated goes without; root is told what is wrong.
+  bool has_cgroups = !host->facts.cgroups.empty() &&
+                     (host->cgroups->writable || host->facts.euid == 0);
+  if (host->options.cgroup_driver == CgroupDriver::kCgroupfs && has_cgroups) {
     COAM_ASSIGN_OR_RETURN(c.record.cgroup_path, CleanCgroupPath(host->options.cgroup_parent,
                                                                 c.spec.linux_.cgroups_path, o.id));
   }
@@ -324,16 +327,8 @@ absl::StatusOr<std::unique_ptr<ContainerRep>> Build(const base::Op& op, RuntimeR
   if (c.has_cgroups()) {
     std::vector<std::string> warnings;
     const Resources* r = c.spec.linux_.resources ? &*c.spec.linux_.resources : nullptr;
-    absl::Status made = cgroups.Create(r, &warnings);
-    if (!made.ok() && host->facts.euid != 0 && r == nullptr &&
-        base::HasReason(made, "run.cgroup")) {
-      op.AddNote("run.cgroup", o.id, "no cgroups: they are not delegated to this user");
-      c.record.cgroup_path.clear();
-    } else if (!made.ok()) {
-      return made;
-    } else {
-      undo.cgroups = &cgroups;
-    }
+    COAM_RETURN_IF_ERROR(cgroups.Create(r, &warnings));
+    undo.cgroups = &cgroups;
     for (const std::string& w : warnings) op.AddNote("run.cgroup", o.id, w);
   }
   Launch launch(op, host, o, &p, &undo);
@@ -343,6 +338,7 @@ absl::StatusOr<std::unique_ptr<ContainerRep>> Build(const base::Op& op, RuntimeR
     // Hooks may have made things that only poststop hooks know of.
     std::string state = c.StateText(Status::kStopped);
     if (launch.session_ != nullptr) launch.session_->Abort();
+    undo.session = nullptr;  // gone with `launch`
     internal::RunHooks(base::Op(), c.spec.hooks.poststop, "poststop", state, c.record.bundle, true)
         .IgnoreError();
     return done;
