@@ -37,7 +37,8 @@ constexpr OptionRow kClientRows[] = {
     {"allow-http", OptionType::kBool, "false", "1.0", "fetch over plain http too"},
     {"ca-file", OptionType::kPath, "", "1.0", "further CA certificates, as PEM"},
     {"tls-verify", OptionType::kBool, "true", "1.0", "check certificates"},
-    {"resolve", OptionType::kList, "", "1.0", "HOST:PORT:ADDRESS to connect to instead of asking DNS"},
+    {"resolve", OptionType::kList, "", "1.0",
+     "HOST:PORT:ADDRESS to connect to instead of asking DNS"},
     {"http-proxy", OptionType::kString, "", "1.0", "proxy for http"},
     {"https-proxy", OptionType::kString, "", "1.0", "proxy for https"},
     {"no-proxy", OptionType::kString, "", "1.0",
@@ -48,13 +49,40 @@ constexpr OptionRow kDownloadRows[] = {
     {"as", OptionType::kString, "", "1.0", "name of the file in the directory"},
 };
 
+constexpr OptionRow kInitRows[] = {
+    {"root-key", OptionType::kList, "", "1.0", "public key of root, as PEM text"},
+    {"targets-key", OptionType::kList, "", "1.0", "public key of targets, as PEM text"},
+    {"snapshot-key", OptionType::kList, "", "1.0", "public key of snapshot, as PEM text"},
+    {"timestamp-key", OptionType::kList, "", "1.0", "public key of timestamp, as PEM text"},
+    {"threshold", OptionType::kMap, "", "1.0", "ROLE=NUMBER of signatures wanted; 1 if not given"},
+    {"root-days", OptionType::kInt, "365", "1.0", "life of root in days"},
+    {"targets-days", OptionType::kInt, "90", "1.0", "life of targets in days"},
+    {"snapshot-days", OptionType::kInt, "7", "1.0", "life of snapshot in days"},
+    {"timestamp-days", OptionType::kInt, "1", "1.0", "life of timestamp in days"},
+    {"consistent-snapshot", OptionType::kBool, "true", "1.0", "keep every version of each file"},
+    {"time", OptionType::kInt, "0", "1.0", "now, in seconds since 1970; 0: the clock's"},
+};
+
+constexpr OptionRow kDelegateRows[] = {
+    {"key", OptionType::kList, "", "1.0", "public key of the delegated role, as PEM text"},
+    {"path", OptionType::kList, "", "1.0", "pattern of target paths, like team/*"},
+    {"hash-prefix", OptionType::kList, "", "1.0", "prefix of the SHA-256 of target paths, in hex"},
+    {"bits", OptionType::kInt, "0", "1.0", "delegate to 2^BITS hashed bins instead"},
+    {"threshold", OptionType::kInt, "1", "1.0", "signatures wanted"},
+    {"terminating", OptionType::kBool, "false", "1.0", "no other role is asked for these paths"},
+    {"days", OptionType::kInt, "90", "1.0", "life of the delegated role in days"},
+    {"time", OptionType::kInt, "0", "1.0", "now, in seconds since 1970; 0: the clock's"},
+};
+
 constexpr OptionFamily kFamilies[] = {
     {"tuf.client", "a TUF repository and its limits", kClientRows},
     {"tuf.run", "refreshing and searching", {}},
     {"tuf.download", "downloading a target", kDownloadRows},
+    {"tuf.init", "the keys and lives of a new repository", kInitRows},
+    {"tuf.delegate", "a delegation", kDelegateRows},
 };
 
-constexpr const char* kFeatures[] = {"tuf.client"};
+constexpr const char* kFeatures[] = {"tuf.client", "tuf.repository"};
 
 }  // namespace
 
@@ -123,11 +151,9 @@ coam_code coam_tuf_client_open(coam_context* context, const char* metadata_dir, 
     web.https_proxy = opt.String("https-proxy");
     web.no_proxy = opt.String("no-proxy");
     COAM_ASSIGN_OR_RETURN(
-        auto client,
-        trust::TufClient::Open(web, settings,
-                               std::string(static_cast<const char*>(root), root_size)));
-    *ret_client =
-        new coam_tuf_client(capi::Ref<coam_context>::Share(context), std::move(client));
+        auto client, trust::TufClient::Open(
+                         web, settings, std::string(static_cast<const char*>(root), root_size)));
+    *ret_client = new coam_tuf_client(capi::Ref<coam_context>::Share(context), std::move(client));
     return absl::OkStatus();
   });
 }
@@ -188,16 +214,16 @@ coam_code coam_tuf_download_start(coam_tuf_client* client, const char* path, con
     COAM_RETURN_IF_ERROR(capi::NotNull(ret_job, "ret_job"));
     COAM_ASSIGN_OR_RETURN(auto opt, capi::OptionReader::For("tuf.download", options));
     COAM_ASSIGN_OR_RETURN(
-        *ret_job,
-        capi::StartJob("tuf.download", client->context.get(), options,
-                       [client = capi::Ref<coam_tuf_client>::Share(client),
-                        path = std::string(path), directory = std::string(directory),
-                        as = opt.String("as")](const base::Op& op, const coam_options*)
-                           -> absl::StatusOr<capi::Ref<capi::Object>> {
-                         COAM_ASSIGN_OR_RETURN(std::string got,
-                                               Download(client.get(), path, directory, as, op));
-                         return capi::Ref<capi::Object>::Adopt(new coam_buf(std::move(got)));
-                       }));
+        *ret_job, capi::StartJob(
+                      "tuf.download", client->context.get(), options,
+                      [client = capi::Ref<coam_tuf_client>::Share(client), path = std::string(path),
+                       directory = std::string(directory), as = opt.String("as")](
+                          const base::Op& op,
+                          const coam_options*) -> absl::StatusOr<capi::Ref<capi::Object>> {
+                        COAM_ASSIGN_OR_RETURN(std::string got,
+                                              Download(client.get(), path, directory, as, op));
+                        return capi::Ref<capi::Object>::Adopt(new coam_buf(std::move(got)));
+                      }));
     return absl::OkStatus();
   });
 }

@@ -68,17 +68,17 @@ absl::StatusOr<std::string> ReadSignature(std::string_view path, const base::Op&
 }  // namespace
 
 absl::StatusOr<openpgp::Keyring> ReadKeyring(std::string_view path, const base::Op& op) {
-  COAM_ASSIGN_OR_RETURN(std::string bytes, base::ReadHostFile(op, path, op.limits().keyring_bytes,
-                                                              "keyring_bytes"));
+  COAM_ASSIGN_OR_RETURN(std::string bytes,
+                        base::ReadHostFile(op, path, op.limits().keyring_bytes, "keyring_bytes"));
   auto keys = openpgp::Keyring::FromBytes(bytes, &op.limits());
   if (!keys.ok()) return base::Wrap(keys.status(), path);
   return keys;
 }
 
-absl::StatusOr<openpgp::SecretKey> ReadSecretKey(std::string_view path,
-                                                 std::string_view passphrase, const base::Op& op) {
-  COAM_ASSIGN_OR_RETURN(std::string bytes, base::ReadHostFile(op, path, op.limits().keyring_bytes,
-                                                              "keyring_bytes"));
+absl::StatusOr<openpgp::SecretKey> ReadSecretKey(std::string_view path, std::string_view passphrase,
+                                                 const base::Op& op) {
+  COAM_ASSIGN_OR_RETURN(std::string bytes,
+                        base::ReadHostFile(op, path, op.limits().keyring_bytes, "keyring_bytes"));
   auto key = openpgp::SecretKey::FromBytes(bytes, passphrase, &op.limits());
   WipeString(&bytes);
   if (!key.ok()) return base::Wrap(key.status(), path);

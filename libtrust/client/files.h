@@ -19,8 +19,8 @@ namespace coaming::trust {
 
 absl::StatusOr<openpgp::Keyring> ReadKeyring(std::string_view path, const base::Op& op);
 // Errors: also those of SecretKey::FromBytes.
-absl::StatusOr<openpgp::SecretKey> ReadSecretKey(std::string_view path,
-                                                 std::string_view passphrase, const base::Op& op);
+absl::StatusOr<openpgp::SecretKey> ReadSecretKey(std::string_view path, std::string_view passphrase,
+                                                 const base::Op& op);
 // VerifyFile judges the detached signature in one file over another. Emits "verify" progress.
 absl::StatusOr<openpgp::Verdict> VerifyFile(std::string_view signature_path,
                                             std::string_view data_path,

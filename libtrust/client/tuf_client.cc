@@ -60,8 +60,7 @@ class DirStore final : public tuf::Store {
   absl::StatusOr<std::optional<std::string>> Load(const std::string& name, int64_t max) override {
     auto bytes = dir_.ReadFile(name, max, "tuf_metadata_bytes");
     if (bytes.ok()) return std::optional<std::string>(*std::move(bytes));
-    if (base::HasReason(bytes.status(), "core.not_found"))
-      return std::optional<std::string>();
+    if (base::HasReason(bytes.status(), "core.not_found")) return std::optional<std::string>();
     return bytes.status();
   }
 
@@ -126,8 +125,8 @@ absl::StatusOr<std::unique_ptr<TufClient>> TufClient::Open(base::Transport& tran
     return (Fail("core.invalid_argument") << "TUF client without a bootstrap root")
         .Hint("ship the root metadata of the repository with the program");
   COAM_ASSIGN_OR_RETURN(base::Dir dir, base::Dir::OpenOrMake(options.metadata_dir, 0755));
-  return std::unique_ptr<TufClient>(new TufClient(std::make_unique<Impl>(
-      transport, options, std::move(dir), std::move(bootstrap_root))));
+  return std::unique_ptr<TufClient>(new TufClient(
+      std::make_unique<Impl>(transport, options, std::move(dir), std::move(bootstrap_root))));
 }
 
 absl::StatusOr<std::unique_ptr<TufClient>> TufClient::Open(const WebOptions& web,
@@ -140,8 +139,8 @@ absl::StatusOr<std::unique_ptr<TufClient>> TufClient::Open(const WebOptions& web
     COAM_ASSIGN_OR_RETURN(base::ResolveRule rule, base::ParseResolveRule(text));
     curl.resolve.push_back(std::move(rule));
   }
-  COAM_ASSIGN_OR_RETURN(curl.proxy, base::ParseProxySettings(web.http_proxy, web.https_proxy,
-                                                             web.no_proxy));
+  COAM_ASSIGN_OR_RETURN(curl.proxy,
+                        base::ParseProxySettings(web.http_proxy, web.https_proxy, web.no_proxy));
   COAM_ASSIGN_OR_RETURN(auto transport, base::NewCurlTransport(std::move(curl)));
   COAM_ASSIGN_OR_RETURN(auto out, Open(*transport, options, std::move(bootstrap_root)));
   out->impl_->own_transport = std::move(transport);
@@ -149,26 +148,24 @@ absl::StatusOr<std::unique_ptr<TufClient>> TufClient::Open(const WebOptions& web
 }
 
 absl::Status TufClient::Refresh(const base::Op& op) {
-  COAM_ASSIGN_OR_RETURN(base::FileLock lock,
-                        base::FileLock::Acquire(op, impl_->store.dir(), ".lock",
-                                                base::LockMode::kExclusive));
+  COAM_ASSIGN_OR_RETURN(
+      base::FileLock lock,
+      base::FileLock::Acquire(op, impl_->store.dir(), ".lock", base::LockMode::kExclusive));
   return impl_->updater.Refresh(op);
 }
 
 absl::StatusOr<tuf::TargetFile> TufClient::Find(std::string_view path, const base::Op& op) {
-  COAM_ASSIGN_OR_RETURN(base::FileLock lock,
-                        base::FileLock::Acquire(op, impl_->store.dir(), ".lock",
-                                                base::LockMode::kExclusive));
-  COAM_ASSIGN_OR_RETURN(std::optional<tuf::TargetFile> target,
-                        impl_->updater.FindTarget(path, op));
+  COAM_ASSIGN_OR_RETURN(
+      base::FileLock lock,
+      base::FileLock::Acquire(op, impl_->store.dir(), ".lock", base::LockMode::kExclusive));
+  COAM_ASSIGN_OR_RETURN(std::optional<tuf::TargetFile> target, impl_->updater.FindTarget(path, op));
   if (!target) return Fail("tuf.not_found") << "target " << path;
   return *std::move(target);
 }
 
 absl::StatusOr<TufClient::Downloaded> TufClient::Download(std::string_view path,
                                                           std::string_view directory,
-                                                          const base::Op& op,
-                                                          std::string_view as) {
+                                                          const base::Op& op, std::string_view as) {
   COAM_ASSIGN_OR_RETURN(tuf::TargetFile target, Find(path, op));
   std::string name = as.empty() ? tuf::FileName(path) : std::string(as);
   if (name.empty() || name == "." || name == ".." || name.find('/') != std::string::npos)

@@ -128,6 +128,9 @@ class PrivateKey {
 // EncryptPkcs8Pem writes "ENCRYPTED PRIVATE KEY": PBES2, PBKDF2-HMAC-SHA256, AES-256-CBC.
 absl::StatusOr<std::string> EncryptPkcs8Pem(const PrivateKey& key, std::string_view passphrase);
 
+// PemOf writes a PEM block.
+std::string PemOf(std::string_view label, std::string_view der);
+
 // EcdsaDerToRaw and back: DER ECDSA-Sig-Value against r and s of `size` bytes each; "" if malformed.
 std::string EcdsaDerToRaw(std::string_view der, size_t size);
 std::string EcdsaRawToDer(std::string_view raw);

@@ -145,6 +145,10 @@ absl::StatusOr<SecretBytes> OpenPkcs8(std::string_view der, std::string_view pas
 
 }  // namespace internal
 
+std::string PemOf(std::string_view label, std::string_view der) {
+  return internal::WritePem(label, der);
+}
+
 absl::StatusOr<std::string> EncryptPkcs8Pem(const PrivateKey& key, std::string_view passphrase) {
   using internal::kAes256, internal::kHmacSha256, internal::kPbes2, internal::kPbkdf2;
   constexpr uint32_t kRounds = 100000;

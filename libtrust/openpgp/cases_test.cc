@@ -45,8 +45,8 @@ class Maker {
   SigSpec Now() const { return At(now_ - kDay); }
   void Add(std::string name, std::string pub, std::string sig, std::string want,
            std::string data = "data\n") {
-    cases.push_back({std::move(name), std::move(pub), std::move(sig), std::move(data),
-                     std::move(want)});
+    cases.push_back(
+        {std::move(name), std::move(pub), std::move(sig), std::move(data), std::move(want)});
   }
 
   void Algorithms() {
@@ -90,8 +90,8 @@ class Maker {
 
   void Types() {
     std::string pub = Cert(ed_, Self());
-    for (int type : {0x02, 0x10, 0x11, 0x12, 0x13, 0x18, 0x19, 0x1f, 0x20, 0x28, 0x30, 0x40, 0x50,
-                     0x7f})
+    for (int type :
+         {0x02, 0x10, 0x11, 0x12, 0x13, 0x18, 0x19, 0x1f, 0x20, 0x28, 0x30, 0x40, 0x50, 0x7f})
       Add(absl::StrCat("type-", absl::Hex(type, absl::kZeroPad2)), pub,
           SigPkt(ed_, static_cast<uint8_t>(type), "data\n", Now()), "sig.wrong_type");
     Add("type-self-certification", pub, SigPkt(ed_, 0x13, UserData(ed_, "u"), Self()),
@@ -123,8 +123,10 @@ class Maker {
     Add("frame-old-4", pub, old(2, std::string(3, '\0') + one), "");
     Add("frame-old-indeterminate", pub, old(3, ""), "sig.malformed");
     Add("frame-new-5", pub, "\xc2\xff" + U32(static_cast<int64_t>(body.size())) + body, "");
-    Add("frame-new-partial", pub, "\xc2\xe6" + body.substr(0, 64) +
-        std::string(1, static_cast<char>(body.size() - 64)) + body.substr(64), "sig.malformed");
+    Add("frame-new-partial", pub,
+        "\xc2\xe6" + body.substr(0, 64) + std::string(1, static_cast<char>(body.size() - 64)) +
+            body.substr(64),
+        "sig.malformed");
     Add("frame-marker-first", pub, Pkt(kTagMarker, "PGP") + good, "");
     Add("frame-padding-first", pub, Pkt(kTagPadding, "xxxx") + good, "");
     Add("frame-ignorable-first", pub, Pkt(60, "xxxx") + good, "");
@@ -141,8 +143,8 @@ class Maker {
     Add("frame-marker-only", pub, Pkt(kTagMarker, "PGP"), "sig.unsigned");
     Add("frame-not-openpgp", pub, "hello", "sig.malformed");
     for (size_t n : {1, 2, 3, 5, 8, 12, 20, 40, 60, 80, 100})
-      if (n < good.size()) Add(absl::StrCat("frame-cut-", n), pub, good.substr(0, n),
-                               "sig.malformed");
+      if (n < good.size())
+        Add(absl::StrCat("frame-cut-", n), pub, good.substr(0, n), "sig.malformed");
     Add("frame-two-good", pub, good + good, "");
     std::string bad = SigPkt(ed_, 0, "other", Now());
     std::string foreign = SigPkt(other_, 0, "data\n", Now());
@@ -226,7 +228,11 @@ class Maker {
     Add("sub-expiry-short", pub, sig(Sub(3, "x")), "sig.malformed");
     Add("sub-empty", pub, sig(std::string(1, '\0')), "sig.malformed");
     Add("sub-overrun", pub, sig("\x10\x14"), "sig.malformed");
-    Add("sub-long-form", pub, sig("\xff" + U32(5) + "\x14" "abcd"), "");
+    Add("sub-long-form", pub,
+        sig("\xff" + U32(5) +
+            "\x14"
+            "abcd"),
+        "");
     SigSpec spec = Now();
     spec.creation = false;
     Add("sub-no-creation", pub, SigPkt(ed_, 0, "data\n", spec), "sig.malformed");
@@ -265,41 +271,51 @@ class Maker {
     Add("num-zero", pub, sig(ed_, [](std::string* n) { n->assign(4, '\0'); }), "sig.bad");
     Add("num-ecdsa-zero", p_pub, sig(p256_, [](std::string* n) { n->assign(4, '\0'); }), "sig.bad");
     Add("num-rsa-zero", rsa_pub, sig(rsa_, [](std::string* n) { n->assign(2, '\0'); }), "sig.bad");
-    Add("num-rsa-leading-zero", rsa_pub, sig(rsa_, [](std::string* n) {
-          std::string value = n->substr(2);
-          *n = std::string("\x08\x08", 2) + std::string(1, '\0') + value;
-        }), "");
-    Add("num-rsa-plus-n", rsa_pub, sig(rsa_, [this](std::string* n) {
-          std::string sum(257, '\0'), value = n->substr(2), m = rsa_.packet.key.RsaModulus();
-          int carry = 0;
-          for (int i = 0; i < 257; ++i) {
-            int v = carry;
-            if (i < static_cast<int>(value.size())) v += static_cast<uint8_t>(value[value.size() - 1 - i]);
-            if (i < static_cast<int>(m.size())) v += static_cast<uint8_t>(m[m.size() - 1 - i]);
-            sum[256 - i] = static_cast<char>(v);
-            carry = v >> 8;
-          }
-          n->clear();
-          AppendMpi(sum, n);
-        }), "sig.bad");
-    Add("num-ed-s-plus-l", pub, sig(ed_, [](std::string* n) {
-          static constexpr uint8_t kOrder[32] = {
-              0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7,
-              0xa2, 0xde, 0xf9, 0xde, 0x14, 0,    0,    0,    0,    0,    0,
-              0,    0,    0,    0,    0,    0,    0,    0,    0,    0x10};
-          Bytes in(*n);
-          std::string r(in.Mpi()), s(in.Mpi());
-          s.insert(0, 32 - s.size(), '\0');
-          int carry = 0;
-          for (int i = 0; i < 32; ++i) {
-            int v = static_cast<uint8_t>(s[i]) + kOrder[i] + carry;
-            s[i] = static_cast<char>(v);
-            carry = v >> 8;
-          }
-          n->clear();
-          AppendMpi(r, n);
-          AppendMpi(s, n);
-        }), "sig.bad");
+    Add("num-rsa-leading-zero", rsa_pub,
+        sig(rsa_,
+            [](std::string* n) {
+              std::string value = n->substr(2);
+              *n = std::string("\x08\x08", 2) + std::string(1, '\0') + value;
+            }),
+        "");
+    Add("num-rsa-plus-n", rsa_pub,
+        sig(rsa_,
+            [this](std::string* n) {
+              std::string sum(257, '\0'), value = n->substr(2), m = rsa_.packet.key.RsaModulus();
+              int carry = 0;
+              for (int i = 0; i < 257; ++i) {
+                int v = carry;
+                if (i < static_cast<int>(value.size()))
+                  v += static_cast<uint8_t>(value[value.size() - 1 - i]);
+                if (i < static_cast<int>(m.size())) v += static_cast<uint8_t>(m[m.size() - 1 - i]);
+                sum[256 - i] = static_cast<char>(v);
+                carry = v >> 8;
+              }
+              n->clear();
+              AppendMpi(sum, n);
+            }),
+        "sig.bad");
+    Add("num-ed-s-plus-l", pub,
+        sig(ed_,
+            [](std::string* n) {
+              static constexpr uint8_t kOrder[32] = {
+                  0xed, 0xd3, 0xf5, 0x5c, 0x1a, 0x63, 0x12, 0x58, 0xd6, 0x9c, 0xf7,
+                  0xa2, 0xde, 0xf9, 0xde, 0x14, 0,    0,    0,    0,    0,    0,
+                  0,    0,    0,    0,    0,    0,    0,    0,    0,    0x10};
+              Bytes in(*n);
+              std::string r(in.Mpi()), s(in.Mpi());
+              s.insert(0, 32 - s.size(), '\0');
+              int carry = 0;
+              for (int i = 0; i < 32; ++i) {
+                int v = static_cast<uint8_t>(s[i]) + kOrder[i] + carry;
+                s[i] = static_cast<char>(v);
+                carry = v >> 8;
+              }
+              n->clear();
+              AppendMpi(r, n);
+              AppendMpi(s, n);
+            }),
+        "sig.bad");
     // Signs again and again until the numbers are as wanted, which they are by chance.
     auto until = [&](std::string name, const TestKey& key, std::string key_pub,
                      std::function<bool(std::string_view first, std::string_view second)> wanted,
@@ -319,8 +335,9 @@ class Maker {
       }
       FAIL("no luck");
     };
-    until("num-rsa-bits-rounded", rsa_, rsa_pub,
-          [](auto a, auto) { return a.size() == 256 && (a[0] & 0x80) == 0; }, true);
+    until(
+        "num-rsa-bits-rounded", rsa_, rsa_pub,
+        [](auto a, auto) { return a.size() == 256 && (a[0] & 0x80) == 0; }, true);
     until("num-rsa-short", rsa_, rsa_pub, [](auto a, auto) { return a.size() < 256; });
     until("num-ecdsa-short-r", p256_, p_pub, [](auto a, auto) { return a.size() < 32; });
     until("num-ecdsa-short-s", p256_, p_pub, [](auto, auto b) { return b.size() < 32; });
@@ -360,8 +377,8 @@ class Maker {
     add("user-without-signature", key + user, "sig.key_unusable");
     add("direct-only", key + direct(0x1f, t_, Flags(3)), "sig.key_unusable");
     for (int type : {0x10, 0x11, 0x12, 0x13})
-      add(absl::StrCat("self-", absl::Hex(type)), key + user + self(t_, Flags(3),
-                                                                    static_cast<uint8_t>(type)), "");
+      add(absl::StrCat("self-", absl::Hex(type)),
+          key + user + self(t_, Flags(3), static_cast<uint8_t>(type)), "");
     add("self-wrong-type", key + user + self(t_, Flags(3), 0x18), "sig.key_unusable");
     add("self-over-other-user", key + UserPkt("w") + self(t_, Flags(3)), "sig.key_unusable");
     add("self-by-stranger", key + user + SigPkt(other_, 0x13, data, Self()), "sig.key_unusable");
@@ -369,8 +386,9 @@ class Maker {
     add("self-expired", key + user + self(t_, Flags(3) + Sub(3, U32(kDay))), "sig.key_unusable");
     add("self-critical-unknown", key + user + self(t_, Flags(3) + Sub(100, "x", true)),
         "sig.key_unusable");
-    add("self-sha1-old", key + user + SigPkt(ed_, 0x13, data, {.time = t_, .hash = kSha1,
-                                                               .hashed = Flags(3)}), "sig.weak");
+    add("self-sha1-old",
+        key + user + SigPkt(ed_, 0x13, data, {.time = t_, .hash = kSha1, .hashed = Flags(3)}),
+        "sig.weak");
     add("flags-none", key + user + self(t_, ""), "");
     add("flags-certify-only", key + user + self(t_, Flags(1)), "sig.key_unusable");
     add("flags-encrypt-only", key + user + self(t_, Flags(0x0c)), "sig.key_unusable");
@@ -383,25 +401,28 @@ class Maker {
     add("alive", key + user + self(t_, Flags(3) + life(200)), "");
     add("expired-before-signing", key + user + self(t_, Flags(3) + life(50)), "sig.key_expired");
     add("expiry-zero", key + user + self(t_, Flags(3) + life(0)), "");
-    add("expiry-extended", key + user + self(t_, Flags(3) + life(50)) +
-        self(t_ + 10, Flags(3) + life(200)), "");
-    add("expiry-shortened", key + user + self(t_, Flags(3) + life(200)) +
-        self(t_ + 10, Flags(3) + life(50)), "sig.key_expired");
+    add("expiry-extended",
+        key + user + self(t_, Flags(3) + life(50)) + self(t_ + 10, Flags(3) + life(200)), "");
+    add("expiry-shortened",
+        key + user + self(t_, Flags(3) + life(200)) + self(t_ + 10, Flags(3) + life(50)),
+        "sig.key_expired");
     add("expiry-removed", key + user + self(t_, Flags(3) + life(50)) + self(t_ + 10, Flags(3)), "");
     add("user-revoked", key + user + self(t_, Flags(3)) + SigPkt(ed_, 0x30, data, At(t_ + 10)),
         "sig.key_unusable");
-    add("user-revoked-and-renewed", key + user + self(t_, Flags(3)) +
-        SigPkt(ed_, 0x30, data, At(t_ + 10)) + self(t_ + 20, Flags(3)), "");
-    add("user-revoked-by-stranger", key + user + self(t_, Flags(3)) +
-        SigPkt(other_, 0x30, data, At(t_ + 10)), "");
-    add("second-user-counts", key + user + UserPkt("v") +
-        SigPkt(ed_, 0x13, UserData(ed_, "v"), Self()), "");
+    add("user-revoked-and-renewed",
+        key + user + self(t_, Flags(3)) + SigPkt(ed_, 0x30, data, At(t_ + 10)) +
+            self(t_ + 20, Flags(3)),
+        "");
+    add("user-revoked-by-stranger",
+        key + user + self(t_, Flags(3)) + SigPkt(other_, 0x30, data, At(t_ + 10)), "");
+    add("second-user-counts",
+        key + user + UserPkt("v") + SigPkt(ed_, 0x13, UserData(ed_, "v"), Self()), "");
     auto reason = [](int code) { return Sub(29, std::string(1, static_cast<char>(code)) + "why"); };
     std::string bound = user + self(t_, Flags(3));
     for (int code : {0, 1, 2, 3, 32, 77}) {
       bool soft = code == 1 || code == 3 || code == 32;
-      add(absl::StrCat("revoked-", code, "-before"), key + direct(0x20, t_ + 10, reason(code)) + bound,
-          "sig.key_revoked");
+      add(absl::StrCat("revoked-", code, "-before"),
+          key + direct(0x20, t_ + 10, reason(code)) + bound, "sig.key_revoked");
       add(absl::StrCat("revoked-", code, "-after"),
           key + direct(0x20, now_ - 10, reason(code)) + bound, soft ? "" : "sig.key_revoked");
     }
@@ -417,7 +438,8 @@ class Maker {
         "");
     add("trust-packet", key + Pkt(kTagTrust, "xx") + bound, "");
     add("broken-subkey-beside", key + bound + Pkt(kTagPublicSubkey, "\x04junk"), "");
-    add("unknown-subkey-beside", key + bound + Pkt(kTagPublicSubkey, "\x04" + U32(t_) + "\x63xx"), "");
+    add("unknown-subkey-beside", key + bound + Pkt(kTagPublicSubkey, "\x04" + U32(t_) + "\x63xx"),
+        "");
     std::string v3 = key;
     v3[2] = 3;
     add("version-3-before", v3 + key + bound, "");
@@ -459,36 +481,44 @@ class Maker {
     add("back-corrupt", bind(Flags(2), Sub(32, torn), t_), "sig.key_unusable");
     add("back-wrong-type", bind(Flags(2), back(sub, 0x18, data, At(t_)), t_), "sig.key_unusable");
     add("back-by-other", bind(Flags(2), back(other_, 0x19, data, At(t_)), t_), "sig.key_unusable");
-    add("back-other-primary", bind(Flags(2), back(sub, 0x19, KeyData(other_) + KeyData(sub),
-                                                  At(t_)), t_), "sig.key_unusable");
-    add("back-expired", bind(Flags(2), back(sub, 0x19, data, {.time = t_, .hashed = Sub(3, U32(10))}),
-                             t_), "sig.key_unusable");
+    add("back-other-primary",
+        bind(Flags(2), back(sub, 0x19, KeyData(other_) + KeyData(sub), At(t_)), t_),
+        "sig.key_unusable");
+    add("back-expired",
+        bind(Flags(2), back(sub, 0x19, data, {.time = t_, .hashed = Sub(3, U32(10))}), t_),
+        "sig.key_unusable");
     add("flags-none", bind("", good_back, t_), "sig.key_unusable");
     add("flags-encrypt", bind(Flags(0x0c), good_back, t_), "sig.key_unusable");
-    add("bound-by-stranger", SigPkt(other_, 0x18, data, {.time = t_, .hashed = Flags(2),
-                                                        .unhashed = good_back}), "sig.key_unusable");
+    add("bound-by-stranger",
+        SigPkt(other_, 0x18, data, {.time = t_, .hashed = Flags(2), .unhashed = good_back}),
+        "sig.key_unusable");
     add("expired", bind(Flags(2) + Sub(9, U32(50 * kDay)), good_back, t_), "sig.key_expired");
     auto revoke = [&](int code, int64_t time) {
-      return SigPkt(ed_, 0x28, data, {.time = time, .hashed = Sub(29, std::string(1, static_cast<char>(
-                                                                          code)))});
+      return SigPkt(ed_, 0x28, data,
+                    {.time = time, .hashed = Sub(29, std::string(1, static_cast<char>(code)))});
     };
-    add("revoked-hard-later", bind(Flags(2), good_back, t_) + revoke(2, now_ - 10), "sig.key_revoked");
+    add("revoked-hard-later", bind(Flags(2), good_back, t_) + revoke(2, now_ - 10),
+        "sig.key_revoked");
     add("revoked-soft-later", bind(Flags(2), good_back, t_) + revoke(1, now_ - 10), "");
     add("revoked-soft-before", bind(Flags(2), good_back, t_) + revoke(1, t_ + 10),
         "sig.key_revoked");
-    add("revoked-by-stranger", bind(Flags(2), good_back, t_) + SigPkt(other_, 0x28, data, At(t_ + 10)),
-        "");
+    add("revoked-by-stranger",
+        bind(Flags(2), good_back, t_) + SigPkt(other_, 0x28, data, At(t_ + 10)), "");
     // An honest key's subkey adopted by another primary: it never agreed.
     TestKey thief = MakeKey(KeyType::kEd25519, t_);
-    Add("subkey-adopted", Cert(thief, Self(), "t") + packet +
-        SigPkt(thief, 0x18, KeyData(thief) + KeyData(sub), {.time = t_, .hashed = Flags(2),
-                                                           .unhashed = good_back}),
+    Add("subkey-adopted",
+        Cert(thief, Self(), "t") + packet +
+            SigPkt(thief, 0x18, KeyData(thief) + KeyData(sub),
+                   {.time = t_, .hashed = Flags(2), .unhashed = good_back}),
         Good(sub), "sig.key_unusable");
-    Add("subkey-of-expired-primary", Cert(ed_, Self(Flags(1) + Sub(9, U32(50 * kDay)))) + packet +
-        bind(Flags(2), good_back, t_), Good(sub), "sig.key_expired");
-    Add("subkey-of-revoked-primary", KeyPkt(ed_) + SigPkt(ed_, 0x20, KeyData(ed_), At(now_ - 10)) +
-        Cert(ed_, Self(Flags(1))).substr(KeyPkt(ed_).size()) + packet +
-        bind(Flags(2), good_back, t_), Good(sub), "sig.key_revoked");
+    Add("subkey-of-expired-primary",
+        Cert(ed_, Self(Flags(1) + Sub(9, U32(50 * kDay)))) + packet + bind(Flags(2), good_back, t_),
+        Good(sub), "sig.key_expired");
+    Add("subkey-of-revoked-primary",
+        KeyPkt(ed_) + SigPkt(ed_, 0x20, KeyData(ed_), At(now_ - 10)) +
+            Cert(ed_, Self(Flags(1))).substr(KeyPkt(ed_).size()) + packet +
+            bind(Flags(2), good_back, t_),
+        Good(sub), "sig.key_revoked");
   }
 
  private:
@@ -513,9 +543,10 @@ bool GpgvAccepts(const GpgHome& home, std::string* said) {
   return good;
 }
 
-TEST_CASE("openpgp: hand-made signatures and keys are judged right, and as gpgv and sqv do but where "
-          "differences.tsv says why not",
-          "[libtrust][openpgp][gpg]") {
+TEST_CASE(
+    "openpgp: hand-made signatures and keys are judged right, and as gpgv and sqv do but where "
+    "differences.tsv says why not",
+    "[libtrust][openpgp][gpg]") {
   Maker maker;
   maker.Algorithms();
   maker.Types();

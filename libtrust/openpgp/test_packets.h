@@ -75,12 +75,12 @@ inline std::string Sub(uint8_t type, std::string_view body, bool critical = fals
 struct SigSpec {
   int64_t time = 0;
   uint8_t hash = internal::kSha256;
-  std::string hashed;     // further subpackets
+  std::string hashed;  // further subpackets
   std::string unhashed;
   bool creation = true;
   bool fingerprint = true;
   bool issuer = true;
-  uint8_t algorithm = 0;  // written instead of the key's
+  uint8_t algorithm = 0;                                // written instead of the key's
   std::function<void(std::string*)> numbers = nullptr;  // changes the numbers
 };
 
@@ -104,7 +104,10 @@ inline std::string MakeSig(const TestKey& key, uint8_t type, std::string_view da
   if (v6) s.hashed += U32(static_cast<int64_t>(area.size()));
   else AppendU16(static_cast<uint32_t>(area.size()), &s.hashed);
   s.hashed += area;
-  std::string salt = v6 ? RandomBytes(spec.hash == kSha512 ? 32 : spec.hash == kSha384 ? 24 : 16) : "";
+  std::string salt = v6 ? RandomBytes(spec.hash == kSha512   ? 32
+                                      : spec.hash == kSha384 ? 24
+                                                             : 16)
+                        : "";
   base::DigestAlgorithm hash = HashAlgorithm(spec.hash);
   base::Hasher hasher(hash);
   hasher.Update(salt);

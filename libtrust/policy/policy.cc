@@ -150,8 +150,8 @@ absl::StatusOr<Requirement> ReadRequirement(const Value& v, std::string_view whe
       ++sources;
       out.unsupported = std::string(key);
     }
-    for (std::string_view key : {"rekorPublicKeyPath", "rekorPublicKeyPaths", "rekorPublicKeyData",
-                                 "rekorPublicKeyDatas"})
+    for (std::string_view key :
+         {"rekorPublicKeyPath", "rekorPublicKeyPaths", "rekorPublicKeyData", "rekorPublicKeyDatas"})
       if (v.Find(key) != nullptr) out.unsupported = "rekor";
     if (sources != 1)
       return Invalid(where, "want one of keyPath, keyPaths, keyData, keyDatas, fulcio and pki");
@@ -198,7 +198,8 @@ absl::StatusOr<TrustPolicy> TrustPolicy::Parse(std::string_view json) {
       if (docker && absl::StrContains(scope.key, '*') &&
           (!absl::StartsWith(scope.key, "*.") || absl::StrContains(scope.key.substr(1), '*') ||
            absl::StrContains(scope.key, '/')))
-        return Invalid(where, "a wildcard stands for the first parts of a host only: *.example.com");
+        return Invalid(where,
+                       "a wildcard stands for the first parts of a host only: *.example.com");
       COAM_ASSIGN_OR_RETURN(scopes[scope.key], ReadRequirements(scope.value, where));
     }
   }
@@ -270,8 +271,7 @@ absl::Status TrustPolicy::Check(const PolicyImage& image,
                                 const base::Op& op) const {
   Found found = Find(image);
   std::string subject = absl::StrCat(image.transport, ":", image.name);
-  if (signatures.size() > 1000)
-    return base::FailLimit("signatures", 1000) << subject;
+  if (signatures.size() > 1000) return base::FailLimit("signatures", 1000) << subject;
   for (const Requirement& requirement : *found.requirements) {
     COAM_RETURN_IF_ERROR(op.Check());
     const RequirementRow* row = FindRequirement(requirement.kind);

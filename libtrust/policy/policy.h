@@ -56,13 +56,13 @@ enum class IdentityMatch {
 
 struct Requirement {
   enum class Kind { kAccept, kReject, kSignedBy, kSigstoreSigned } kind = Kind::kReject;
-  std::string key_type;                   // signedBy
-  std::vector<std::string> key_paths;     // any of them
-  std::vector<std::string> key_datas;     // decoded
-  std::string unsupported;                // "fulcio", "pki", "rekor": refused, not ignored
+  std::string key_type;                // signedBy
+  std::vector<std::string> key_paths;  // any of them
+  std::vector<std::string> key_datas;  // decoded
+  std::string unsupported;             // "fulcio", "pki", "rekor": refused, not ignored
   IdentityMatch match = IdentityMatch::kRepoDigestOrExact;
-  std::string reference;                  // exactReference, exactRepository
-  std::string prefix, signed_prefix;      // remapIdentity
+  std::string reference;              // exactReference, exactRepository
+  std::string prefix, signed_prefix;  // remapIdentity
 };
 
 class TrustPolicy {

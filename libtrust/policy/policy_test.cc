@@ -31,8 +31,13 @@ std::string Why(const absl::StatusOr<TrustPolicy>& p) { return base::ReasonOf(p.
 TEST_CASE("policy: the file is read strictly", "[libtrust][policy]") {
   CHECK(TrustPolicy::Parse(R"({"default":[{"type":"reject"}]})").ok());
   for (const char* bad :
-       {"", "[]", "{}", R"({"default":[]})", R"({"default":[{"type":"accept"}]})",
-        R"({"default":[{"type":"reject","x":1}]})", R"({"default":[{"type":"reject"}],"more":{}})",
+       {"",
+        "[]",
+        "{}",
+        R"({"default":[]})",
+        R"({"default":[{"type":"accept"}]})",
+        R"({"default":[{"type":"reject","x":1}]})",
+        R"({"default":[{"type":"reject"}],"more":{}})",
         R"({"default":[{"type":"reject"}],"default":[{"type":"reject"}]})",
         R"({"default":[{"type":"signedBy","keyType":"GPGKeys"}]})",
         R"({"default":[{"type":"signedBy","keyType":"GPGKeys","keyPath":"a","keyData":"YQ=="}]})",
@@ -57,12 +62,12 @@ TEST_CASE("policy: the file is read strictly", "[libtrust][policy]") {
 TEST_CASE("policy: the most specific scope alone counts", "[libtrust][policy]") {
   const char* kAccept = R"([{"type":"insecureAcceptAnything"}])";
   const char* kReject = R"([{"type":"reject"}])";
-  auto policy = TrustPolicy::Parse(absl::StrCat(
-      R"({"default":)", kReject, R"(,"transports":{"docker":{)", R"("quay.io":)", kReject,
-      R"(,"quay.io/good":)", kAccept, R"(,"quay.io/good/app:bad":)", kReject,
-      R"(,"*.example.com":)", kAccept, R"(,"eu.example.com:5000":)", kReject,
-      R"(,"docker.io/library/busybox":)", kAccept, R"(},"dir":{"":)", kAccept, R"(,"/srv/no":)",
-      kReject, "}}}"));
+  auto policy = TrustPolicy::Parse(
+      absl::StrCat(R"({"default":)", kReject, R"(,"transports":{"docker":{)", R"("quay.io":)",
+                   kReject, R"(,"quay.io/good":)", kAccept, R"(,"quay.io/good/app:bad":)", kReject,
+                   R"(,"*.example.com":)", kAccept, R"(,"eu.example.com:5000":)", kReject,
+                   R"(,"docker.io/library/busybox":)", kAccept, R"(},"dir":{"":)", kAccept,
+                   R"(,"/srv/no":)", kReject, "}}}"));
   REQUIRE(policy.ok());
   Keys keys;
   base::Op op;
@@ -106,9 +111,9 @@ TEST_CASE("policy: signedBy takes a good signature by a named key for this manif
   };
   auto why = [&](std::string identity, std::vector<PolicySignature> signatures,
                  std::string name = "quay.io/a/app:1") {
-    auto policy = TrustPolicy::Parse(absl::StrCat(
-        R"({"default":[{"type":"signedBy","keyType":"GPGKeys","keyPath":"/ann.gpg")",
-        identity.empty() ? "" : R"(,"signedIdentity":)", identity, "}]}"));
+    auto policy = TrustPolicy::Parse(
+        absl::StrCat(R"({"default":[{"type":"signedBy","keyType":"GPGKeys","keyPath":"/ann.gpg")",
+                     identity.empty() ? "" : R"(,"signedIdentity":)", identity, "}]}"));
     REQUIRE(policy.ok());
     CHECK(policy->NeedsSignatures({"docker", name, digest}));
     return base::ReasonOf(policy->Check({"docker", name, digest}, signatures, keys, op));
@@ -130,10 +135,10 @@ TEST_CASE("policy: signedBy takes a good signature by a named key for this manif
   CHECK(why(R"({"type":"matchExact"})", {other_tag}, absl::StrCat("quay.io/a/app@", digest)) ==
         "policy.identity");
   CHECK(why(R"({"type":"matchRepository"})", {other_tag}).empty());
-  CHECK(why(R"({"type":"exactReference","dockerReference":"quay.io/a/app:2"})", {other_tag})
-            .empty());
-  CHECK(why(R"({"type":"exactRepository","dockerRepository":"quay.io/a/app"})", {other_tag})
-            .empty());
+  CHECK(
+      why(R"({"type":"exactReference","dockerReference":"quay.io/a/app:2"})", {other_tag}).empty());
+  CHECK(
+      why(R"({"type":"exactRepository","dockerRepository":"quay.io/a/app"})", {other_tag}).empty());
   CHECK(why(R"({"type":"remapIdentity","prefix":"mirror.local","signedPrefix":"quay.io/a"})",
             {good}, "mirror.local/app:1")
             .empty());
@@ -143,11 +148,13 @@ TEST_CASE("policy: signedBy takes a good signature by a named key for this manif
   CHECK(why("", {bare}) == "policy.identity");
 }
 
-TEST_CASE("policy: sigstoreSigned takes cosign's signatures by key, and refuses what it cannot check",
-          "[libtrust][policy]") {
+TEST_CASE(
+    "policy: sigstoreSigned takes cosign's signatures by key, and refuses what it cannot check",
+    "[libtrust][policy]") {
   const std::string digest = base::Sha256("manifest").str();
   base::Op op;
-  for (KeyType type : {KeyType::kEcdsaP256, KeyType::kEcdsaP384, KeyType::kEd25519, KeyType::kRsa}) {
+  for (KeyType type :
+       {KeyType::kEcdsaP256, KeyType::kEcdsaP384, KeyType::kEd25519, KeyType::kRsa}) {
     auto key = PrivateKey::Generate(type, 2048);
     REQUIRE(key.ok());
     Keys keys;

@@ -73,9 +73,8 @@ bool IsDigest(std::string_view text) {
                 : absl::StartsWith(text, "sha512:") ? 7 + 128
                                                     : 0;
   if (text.size() != size || size == 0) return false;
-  return std::all_of(text.begin() + 7, text.end(), [](char c) {
-    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-  });
+  return std::all_of(text.begin() + 7, text.end(),
+                     [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 void AddNamespaces(std::string_view repository, std::vector<std::string>* out) {
@@ -132,8 +131,8 @@ std::optional<DockerName> ParseDockerName(std::string_view text) {
   std::string_view path = text;
   if (size_t first = text.find('/'); first != std::string_view::npos) {
     std::string_view front = text.substr(0, first);
-    bool upper = std::any_of(front.begin(), front.end(),
-                             [](char c) { return c >= 'A' && c <= 'Z'; });
+    bool upper =
+        std::any_of(front.begin(), front.end(), [](char c) { return c >= 'A' && c <= 'Z'; });
     if (front.find_first_of(".:") != std::string_view::npos || front == "localhost" || upper) {
       if (!IsHost(front)) return std::nullopt;
       host = std::string(front);

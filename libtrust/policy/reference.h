@@ -13,7 +13,7 @@
 namespace coaming::trust {
 
 struct DockerName {
-  std::string repository;  // "docker.io/library/busybox"
+  std::string repository;   // "docker.io/library/busybox"
   std::string tag, digest;  // at most one of them counts for identity; "" if absent
 
   bool IsNameOnly() const { return tag.empty() && digest.empty(); }

@@ -41,14 +41,12 @@ bool VerifyRaw(const PublicKey& key, std::string_view payload, std::string_view 
     case KeyType::kEcdsaP521:
       return key.VerifyEcdsaDer(Hash(base::DigestAlgorithm::kSha512, payload), signature) ||
              key.VerifyEcdsaDer(Hash(base::DigestAlgorithm::kSha256, payload), signature);
-    case KeyType::kEd25519:
-      return key.VerifyEd25519(payload, signature);
+    case KeyType::kEd25519: return key.VerifyEd25519(payload, signature);
     case KeyType::kRsa:
       return key.bits() >= 2048 &&
              key.VerifyRsaPkcs1(base::DigestAlgorithm::kSha256,
                                 Hash(base::DigestAlgorithm::kSha256, payload), signature);
-    default:
-      return false;
+    default: return false;
   }
 }
 

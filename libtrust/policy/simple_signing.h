@@ -32,7 +32,8 @@ std::string WriteClaim(const SignedClaim& claim, std::string_view type);
 
 // VerifyCosign checks a base64 signature over `payload` by one of the keys and reads the claim.
 // Errors: sig.bad, policy.signature.
-absl::StatusOr<SignedClaim> VerifyCosign(std::string_view payload, std::string_view signature_base64,
+absl::StatusOr<SignedClaim> VerifyCosign(std::string_view payload,
+                                         std::string_view signature_base64,
                                          const std::vector<PublicKey>& keys);
 // SignCosign gives the base64 signature over a payload: ECDSA with the curve's hash, Ed25519, or RSA
 // PKCS#1 v1.5 with SHA-256.

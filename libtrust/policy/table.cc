@@ -38,8 +38,8 @@ absl::StatusOr<std::vector<std::string>> ReadKeys(const RequirementInput& in) {
 }
 
 absl::Status Unsupported(const RequirementInput& in) {
-  return Fail("policy.unsupported") << "the policy asks for " << in.requirement.unsupported
-                                    << ", which is not supported here";
+  return Fail("policy.unsupported")
+         << "the policy asks for " << in.requirement.unsupported << ", which is not supported here";
 }
 
 // Any good signature suffices; else the first failure of one that came furthest is told.
@@ -51,8 +51,8 @@ absl::Status AnyOf(const RequirementInput& in, PolicySignature::Kind kind, One o
     COAM_RETURN_IF_ERROR(in.op.Check());
     absl::Status status = one(signature);
     if (status.ok()) return status;
-    bool further = base::HasReason(status, "policy.identity") ||
-                   base::HasReason(status, "policy.signature");
+    bool further =
+        base::HasReason(status, "policy.identity") || base::HasReason(status, "policy.signature");
     if (why.ok() || further) why = status;
   }
   if (why.ok()) return Fail("policy.unsigned") << "a signature is required and there is none";
@@ -70,9 +70,9 @@ absl::Status SignedBy(const RequirementInput& in) {
   }
   return AnyOf(in, PolicySignature::Kind::kSimpleSigning,
                [&](const PolicySignature& signature) -> absl::Status {
-                 COAM_ASSIGN_OR_RETURN(openpgp::Message message,
-                                       openpgp::VerifyInline(signature.bytes, keyring,
-                                                             openpgp::Policy(), in.op));
+                 COAM_ASSIGN_OR_RETURN(
+                     openpgp::Message message,
+                     openpgp::VerifyInline(signature.bytes, keyring, openpgp::Policy(), in.op));
                  COAM_RETURN_IF_ERROR(message.verdict.ToStatus("a signature"));
                  COAM_ASSIGN_OR_RETURN(SignedClaim claim,
                                        ParseClaim(message.content, kAtomicSignature));

@@ -135,7 +135,8 @@ Hashes ReadHashes(Fields& f) {
 }
 
 absl::Status ReadRoot(Fields& f, Metadata* out) {
-  if (f.Find("consistent_snapshot") != nullptr) out->consistent_snapshot = f.Bool("consistent_snapshot");
+  if (f.Find("consistent_snapshot") != nullptr)
+    out->consistent_snapshot = f.Bool("consistent_snapshot");
   out->keys = ReadKeys(f);
   for (const Member& m : f.Members("roles")) {
     Fields role(&m.value, absl::StrCat(f.At("roles"), ".", m.key));
@@ -260,7 +261,8 @@ bool IsSpecVersion(std::string_view text) {
 base::DigestAlgorithm SchemeHash(std::string_view scheme) {
   for (auto algorithm : {base::DigestAlgorithm::kSha224, base::DigestAlgorithm::kSha256,
                          base::DigestAlgorithm::kSha384, base::DigestAlgorithm::kSha512})
-    if (scheme.size() > 6 && scheme.substr(scheme.size() - 6) == base::DigestAlgorithmName(algorithm))
+    if (scheme.size() > 6 &&
+        scheme.substr(scheme.size() - 6) == base::DigestAlgorithmName(algorithm))
       return algorithm;
   return base::DigestAlgorithm::kUnknown;
 }
@@ -350,8 +352,7 @@ absl::StatusOr<std::string> KeyId(const Value& key) {
 bool VerifySignature(const Key& key, std::string_view signature, std::string_view message) {
   if (signature.empty()) return false;
   switch (key.key.type()) {
-    case KeyType::kEd25519:
-      return key.key.VerifyEd25519(message, signature);
+    case KeyType::kEd25519: return key.key.VerifyEd25519(message, signature);
     case KeyType::kRsa: {
       base::DigestAlgorithm hash = SchemeHash(key.scheme);
       if (hash == base::DigestAlgorithm::kUnknown) return false;
@@ -364,11 +365,9 @@ bool VerifySignature(const Key& key, std::string_view signature, std::string_vie
     case KeyType::kEcdsaP384:
     case KeyType::kEcdsaP521: {
       const EcdsaScheme* scheme = FindEcdsa(key.scheme);
-      return scheme != nullptr &&
-             key.key.VerifyEcdsaDer(Hash(scheme->hash, message), signature);
+      return scheme != nullptr && key.key.VerifyEcdsaDer(Hash(scheme->hash, message), signature);
     }
-    default:
-      return false;
+    default: return false;
   }
 }
 
@@ -485,7 +484,8 @@ absl::Status CheckFile(std::string_view bytes, int64_t length, const Hashes& has
       return Fail("tuf.mismatch") << name << ": the hash algorithm " << algorithm
                                   << " cannot be checked";
     if (base::HexEncode(Hash(id, bytes)) != want)
-      return Fail("tuf.mismatch") << name << " does not have the " << algorithm << " that is signed";
+      return Fail("tuf.mismatch") << name << " does not have the " << algorithm
+                                  << " that is signed";
   }
   return absl::OkStatus();
 }

@@ -121,8 +121,8 @@ absl::Status Repository::Init(const InitOptions& options,
     auto threshold = options.thresholds.find(std::string(name));
     int64_t wanted = threshold != options.thresholds.end() ? threshold->second : 1;
     if (wanted < 1 || static_cast<int64_t>(ids.size()) < wanted)
-      return Not(absl::StrCat("role ", name, " has ", ids.size(), " keys and a threshold of ",
-                                wanted));
+      return Not(
+          absl::StrCat("role ", name, " has ", ids.size(), " keys and a threshold of ", wanted));
     Value role = Value::MakeObject();
     role.Set("keyids", std::move(ids));
     role.Set("threshold", wanted);
@@ -343,8 +343,8 @@ absl::Status Repository::AddSignature(std::string_view role, std::string_view ke
   const Key* key = nullptr;
   for (const Signing& s : by) {
     auto it = s.keys.find(std::string(keyid));
-    if (it != s.keys.end() && std::find(s.role.keyids.begin(), s.role.keyids.end(), keyid) !=
-                                  s.role.keyids.end())
+    if (it != s.keys.end() &&
+        std::find(s.role.keyids.begin(), s.role.keyids.end(), keyid) != s.role.keyids.end())
       key = &it->second;
   }
   if (key == nullptr) return Not(absl::StrCat("key ", keyid, " does not sign ", role));
@@ -395,7 +395,7 @@ absl::Status Repository::Publish() {
     auto meta = snapshot.metadata.meta.find(absl::StrCat(found.doc.role, ".json"));
     if (meta == snapshot.metadata.meta.end() || meta->second.version != found.doc.Version())
       return Not(absl::StrCat("the snapshot does not have ", found.doc.role, " version ",
-                                found.doc.Version(), ": make a new one"));
+                              found.doc.Version(), ": make a new one"));
   }
   if (timestamp.metadata.meta.begin()->second.version != snapshot.Version())
     return Not("the timestamp does not name the snapshot: make a new one");
@@ -418,8 +418,7 @@ absl::Status Repository::Publish() {
     COAM_ASSIGN_OR_RETURN(Doc doc, LoadDoc(role, true));
     bool versioned = role == "root" || (consistent && role != "timestamp");
     std::string name = absl::StrCat(FileName(role), ".json");
-    if (versioned)
-      COAM_RETURN_IF_ERROR(store_.Save(absl::StrCat(doc.Version(), ".", name), *text));
+    if (versioned) COAM_RETURN_IF_ERROR(store_.Save(absl::StrCat(doc.Version(), ".", name), *text));
     if (!versioned || role == "root") COAM_RETURN_IF_ERROR(store_.Save(name, *text));
     COAM_RETURN_IF_ERROR(store_.Save(CurrentName(role), *text));
   }

@@ -102,7 +102,8 @@ absl::StatusOr<std::vector<Repository::Signing>> Repository::SignersOf(const Doc
     const Metadata& by = doc.role == "root" ? doc.metadata : root.metadata;
     out.push_back({by.keys, role_of(by, doc.role)});
     // A new root is signed by the one before it too.
-    auto old = doc.role == "root" ? LoadDoc("root", false) : absl::StatusOr<Doc>(absl::NotFoundError(""));
+    auto old =
+        doc.role == "root" ? LoadDoc("root", false) : absl::StatusOr<Doc>(absl::NotFoundError(""));
     if (old.ok() && doc.staged) out.push_back({old->metadata.keys, role_of(old->metadata, "root")});
     return out;
   }
@@ -183,8 +184,8 @@ absl::StatusOr<Value> PublicKeyObject(const PublicKey& key) {
     case KeyType::kEcdsaP384: type = "ecdsa", scheme = "ecdsa-sha2-nistp384"; break;
     case KeyType::kEcdsaP521: type = "ecdsa", scheme = "ecdsa-sha2-nistp521"; break;
     default:
-      return Fail("sig.key_invalid") << "a key of type " << KeyTypeName(key.type())
-                                     << " has no place in TUF";
+      return Fail("sig.key_invalid")
+             << "a key of type " << KeyTypeName(key.type()) << " has no place in TUF";
   }
   if (keyval.Find("public") == nullptr) keyval.Set("public", key.SpkiPem());
   out.Set("keytype", type);

@@ -37,7 +37,8 @@ absl::Status TrustedSet::UpdateRoot(std::string_view bytes) {
   COAM_ASSIGN_OR_RETURN(Metadata next, ParseMetadata(bytes, Role::kRoot, &limits_));
   COAM_RETURN_IF_ERROR(
       VerifyRole(root_.keys, RoleOf(root_, Role::kRoot), next, "the root before it", "root"));
-  COAM_RETURN_IF_ERROR(VerifyRole(next.keys, RoleOf(next, Role::kRoot), next, "root itself", "root"));
+  COAM_RETURN_IF_ERROR(
+      VerifyRole(next.keys, RoleOf(next, Role::kRoot), next, "root itself", "root"));
   if (next.version != root_.version + 1)
     return Fail("tuf.version") << "root version " << next.version << " where version "
                                << root_.version + 1 << " is due";
@@ -87,9 +88,9 @@ absl::Status TrustedSet::UpdateSnapshot(std::string_view bytes, bool trusted) {
       if (now == next.meta.end())
         return Fail("tuf.rollback") << "snapshot version " << next.version << " lost " << name;
       if (now->second.version < old.version)
-        return Fail("tuf.rollback") << "snapshot version " << next.version << " names " << name
-                                    << " version " << now->second.version << ", older than "
-                                    << old.version;
+        return Fail("tuf.rollback")
+               << "snapshot version " << next.version << " names " << name << " version "
+               << now->second.version << ", older than " << old.version;
     }
   }
   snapshot_ = std::move(next);

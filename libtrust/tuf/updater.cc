@@ -39,11 +39,11 @@ class CheckingWriter final : public base::Writer {
       const auto& [algorithm, want] = target_.hashes[i];
       base::DigestAlgorithm id = base::FindDigestAlgorithm(algorithm);
       if (id == base::DigestAlgorithm::kUnknown || id == base::DigestAlgorithm::kSha1)
-        return Fail("tuf.mismatch") << target_.path << ": the hash algorithm " << algorithm
-                                    << " cannot be checked";
+        return Fail("tuf.mismatch")
+               << target_.path << ": the hash algorithm " << algorithm << " cannot be checked";
       if (base::HexEncode(hashers_[i].FinishBytes()) != want)
-        return Fail("tuf.mismatch") << target_.path << " does not have the " << algorithm
-                                    << " that is signed";
+        return Fail("tuf.mismatch")
+               << target_.path << " does not have the " << algorithm << " that is signed";
     }
     return absl::OkStatus();
   }
@@ -218,8 +218,8 @@ absl::StatusOr<std::optional<TargetFile>> Updater::FindTarget(std::string_view p
       // Borrowed: the set outlives this search.
       metadata = std::shared_ptr<const Metadata>(std::shared_ptr<void>(), set_->targets());
     } else {
-      COAM_ASSIGN_OR_RETURN(
-          metadata, LoadDelegated(step.role, *step.delegator, step.delegator_name, op));
+      COAM_ASSIGN_OR_RETURN(metadata,
+                            LoadDelegated(step.role, *step.delegator, step.delegator_name, op));
     }
     auto found = metadata->targets.find(std::string(path));
     if (found != metadata->targets.end()) return found->second;

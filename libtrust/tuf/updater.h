@@ -50,8 +50,7 @@ class Store {
  public:
   virtual ~Store() = default;
   // nullopt if there is none.
-  virtual absl::StatusOr<std::optional<std::string>> Load(const std::string& name,
-                                                          int64_t max) = 0;
+  virtual absl::StatusOr<std::optional<std::string>> Load(const std::string& name, int64_t max) = 0;
   // Save replaces the file in one step.
   virtual absl::Status Save(const std::string& name, std::string_view bytes) = 0;
 };

@@ -67,6 +67,102 @@ COAM_CHECKED coam_code coam_tuf_download_finish(coam_job *job, coam_buf **ret_pa
 COAM_CHECKED coam_code coam_tuf_state(coam_tuf_client *client, coam_buf **ret_json,
                                       coam_error **ret_error);
 
+/* ---- Repositories ---------------------------------------------------------------------------- */
+
+/* A TUF repository in a directory: metadata/ and targets/ are what a web server serves. [shared]
+ * Edits are staged: a changed role gets the next version and no signatures, and coam_tuf_repository_
+ * publish refuses until each meets its threshold. Keys are PEM; a role's name is "root", "timestamp",
+ * "snapshot", "targets" or that of a delegated role. Errors of all: tuf.repository, core.io. */
+typedef struct coam_tuf_repository coam_tuf_repository;
+
+/* coam_tuf_repository_open opens or makes the directory, and locks it until the object is freed. */
+COAM_CHECKED coam_code coam_tuf_repository_open(coam_context *context, const char *directory,
+                                                coam_tuf_repository **ret_repository,
+                                                coam_error **ret_error);
+COAM_API coam_tuf_repository *coam_tuf_repository_ref(coam_tuf_repository *repository);
+COAM_API void coam_tuf_repository_free(coam_tuf_repository *repository);
+COAM_DEFINE_FREEP(coam_tuf_repository)
+/* coam_tuf_repository_init stages version 1 of the four roles. Options: family "tuf.init", with the
+ * public keys of each role. */
+COAM_CHECKED coam_code coam_tuf_repository_init(coam_tuf_repository *repository,
+                                                const coam_options *options,
+                                                coam_error **ret_error);
+/* Edits of root; `public_pem` is NUL-terminated. */
+COAM_CHECKED coam_code coam_tuf_repository_add_key(coam_tuf_repository *repository,
+                                                   const char *role, const char *public_pem,
+                                                   coam_error **ret_error);
+COAM_CHECKED coam_code coam_tuf_repository_remove_key(coam_tuf_repository *repository,
+                                                      const char *role, const char *keyid,
+                                                      coam_error **ret_error);
+COAM_CHECKED coam_code coam_tuf_repository_set_threshold(coam_tuf_repository *repository,
+                                                         const char *role, int64_t threshold,
+                                                         coam_error **ret_error);
+/* coam_tuf_repository_set_expiry stages a role with a new expiry, in seconds since 1970. */
+COAM_CHECKED coam_code coam_tuf_repository_set_expiry(coam_tuf_repository *repository,
+                                                      const char *role, int64_t expires,
+                                                      coam_error **ret_error);
+/* coam_tuf_repository_add_target copies a file into targets/ and names it in `role`. `custom` is a
+ * JSON object or NULL. */
+COAM_CHECKED coam_code coam_tuf_repository_add_target(coam_tuf_repository *repository,
+                                                      const char *role, const char *path,
+                                                      const char *file, const char *custom,
+                                                      coam_error **ret_error);
+COAM_CHECKED coam_code coam_tuf_repository_remove_target(coam_tuf_repository *repository,
+                                                         const char *role, const char *path,
+                                                         coam_error **ret_error);
+/* coam_tuf_repository_delegate makes or replaces a delegation of `role` to `name`. Options: family
+ * "tuf.delegate"; with `bits` the delegation is to that many hashed bins named NAME-xx. */
+COAM_CHECKED coam_code coam_tuf_repository_delegate(coam_tuf_repository *repository,
+                                                    const char *role, const char *name,
+                                                    const coam_options *options,
+                                                    coam_error **ret_error);
+COAM_CHECKED coam_code coam_tuf_repository_remove_delegation(coam_tuf_repository *repository,
+                                                             const char *role, const char *name,
+                                                             coam_error **ret_error);
+/* coam_tuf_repository_snapshot and _timestamp stage a new one if it is needed; *ret_changed (may be
+ * NULL) tells. `expires` is seconds since 1970. */
+COAM_CHECKED coam_code coam_tuf_repository_snapshot(coam_tuf_repository *repository,
+                                                    int64_t expires, int32_t *ret_changed,
+                                                    coam_error **ret_error);
+COAM_CHECKED coam_code coam_tuf_repository_timestamp(coam_tuf_repository *repository,
+                                                     int64_t expires, int32_t *ret_changed,
+                                                     coam_error **ret_error);
+/* The ceremony: bytes out (new), a signature in. Errors: also sig.bad. */
+COAM_CHECKED coam_code coam_tuf_repository_to_be_signed(coam_tuf_repository *repository,
+                                                        const char *role, coam_buf **ret_bytes,
+                                                        coam_error **ret_error);
+COAM_CHECKED coam_code coam_tuf_repository_add_signature(coam_tuf_repository *repository,
+                                                         const char *role, const char *keyid,
+                                                         const void *signature, size_t size,
+                                                         coam_error **ret_error);
+/* coam_tuf_repository_sign signs with a private key in PEM; the passphrase may be NULL. Errors: also
+ * sig.key_invalid, sig.passphrase. */
+COAM_CHECKED coam_code coam_tuf_repository_sign(coam_tuf_repository *repository, const char *role,
+                                                const char *private_pem, const char *passphrase,
+                                                coam_error **ret_error);
+/* coam_tuf_repository_state tells what is staged and whose signatures are missing (new), schema
+ * coam.tuf.repository.v1: {"staged":[{"role","version","ready","threshold","signedBy","missing",
+ * "byOldRoot"}]}. */
+COAM_CHECKED coam_code coam_tuf_repository_state(coam_tuf_repository *repository,
+                                                 coam_buf **ret_json, coam_error **ret_error);
+/* coam_tuf_repository_publish writes what is staged in an order that no reader stumbles over.
+ * Errors: tuf.threshold, and then nothing was written. */
+COAM_CHECKED coam_code coam_tuf_repository_publish(coam_tuf_repository *repository,
+                                                   coam_error **ret_error);
+/* coam_tuf_repository_verify walks what is published as a client would at `time` (seconds since 1970;
+ * 0: now), all delegations. Errors: tuf.*. */
+COAM_CHECKED coam_code coam_tuf_repository_verify(coam_tuf_repository *repository, int64_t time,
+                                                  coam_error **ret_error);
+
+/* coam_tuf_key_generate makes a key of type "ed25519", "ecdsa" or "rsa": a private PEM (new, wiped when
+ * freed; protected if there is a passphrase) and a public one (new). */
+COAM_CHECKED coam_code coam_tuf_key_generate(coam_context *context, const char *type,
+                                             const char *passphrase, coam_buf **ret_private_pem,
+                                             coam_buf **ret_public_pem, coam_error **ret_error);
+/* coam_tuf_key_id gives the key id (new) of a public key in PEM. */
+COAM_CHECKED coam_code coam_tuf_key_id(const char *public_pem, coam_buf **ret_keyid,
+                                       coam_error **ret_error);
+
 #ifdef __cplusplus
 }
 #endif
