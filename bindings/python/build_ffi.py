@@ -52,10 +52,19 @@ def declarations(text):
 
 def cdef(include):
     folder = pathlib.Path(include) / "coaming"
-    skip = {"coaming.h", "export.h"}
-    order = ["version.h", "core.h"]
-    names = order + sorted(p.name for p in folder.glob("*.h") if p.name not in order)
-    return "\n".join(declarations((folder / n).read_text()) for n in names if n not in skip)
+    names = []
+
+    def visit(name):  # after the headers that it includes: the parser takes each type once, first
+        if name in names or name in ("coaming.h", "export.h"):
+            return
+        text = (folder / name).read_text()
+        for inner in re.findall(r"^#include <coaming/(\w+\.h)>", text, flags=re.M):
+            visit(inner)
+        names.append(name)
+
+    for path in sorted(folder.glob("*.h")):
+        visit(path.name)
+    return "\n".join(declarations((folder / n).read_text()) for n in names)
 
 
 def make():
