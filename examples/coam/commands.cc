@@ -90,10 +90,13 @@ std::span<const Command> CoamCommands() {
   static const std::vector<Command> all = [] {
     std::vector<Command> out;
     for (const std::span<const Command> part : {
+             OciCommands(),
+             AciCommands(),
              CniCommands(),
              SigCommands(),
              RunCommands(),
              std::span<const Command>(kCommands),
+             HelpCommands(),
          }) {
       out.insert(out.end(), part.begin(), part.end());
     }
@@ -111,6 +114,25 @@ const Personality kPersonalities[] = {
      .summary = "Find, fetch, verify, unpack, run and connect containers",
      .commands = CoamCommands,
      .flags = kVersionFlag},
+    {.name = "rkt",
+     .summary = "Fetch App Container images and run pods of them",
+     .commands = RktCommands,
+     .flags = RktFlags(),
+     .usage_exit = 254,
+     .error_exit = 254},
+    {.name = "acbuild",
+     .summary = "Build App Container images word by word",
+     .commands = AcbuildCommands,
+     .flags = AcbuildFlags(),
+     .usage_exit = 3,
+     .error_exit = 1},
+    {.name = "actool",
+     .summary = "Build, check and change App Container images",
+     .commands = ActoolCommands,
+     .flags = ActoolFlags(),
+     .go_flags = true,
+     .usage_exit = 2,
+     .error_exit = 1},
     {.name = "cnitool",
      .summary = "Attach network namespaces to CNI networks",
      .commands = CnitoolCommands,

@@ -11,12 +11,24 @@
 
 namespace coam {
 
+std::span<const Command> OciCommands();
+std::span<const Command> AciCommands();
+std::span<const Command> AcbuildCommands();
+std::span<const Flag> AcbuildFlags();
+std::span<const Command> ActoolCommands();
+std::span<const Flag> ActoolFlags();
+std::span<const Command> RktCommands();
+std::span<const Flag> RktFlags();
+std::span<const Command> RktImageCommands();
+std::span<const Command> RktRunCommands();
+std::span<const Command> RktPodCommands();
 std::span<const Command> CniCommands();
 std::span<const Command> CnitoolCommands();
 std::span<const Command> SigCommands();
 std::span<const Command> RunCommands();
 std::span<const Command> RuncCommands();
 std::span<const Flag> RuncFlags();
+std::span<const Command> HelpCommands();
 
 }  // namespace coam
 
