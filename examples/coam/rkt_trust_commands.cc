@@ -22,7 +22,8 @@ constexpr Flag kRktFlags[] = {
     {"system-config", 0, kValue, "DIR", "the system's configuration (/usr/lib/rkt)"},
     {"user-config", 0, kValue, "DIR", "the user's configuration"},
     {"insecure-options", 0, kList, "WORD,...",
-     "none, image, tls, http, pubkey, ondisk, capabilities, paths, seccomp, all-fetch, all-run, all"},
+     "none, image, tls, http, pubkey, ondisk, capabilities, paths, seccomp, all-fetch, all-run, "
+     "all"},
     {"trust-keys-from-https", 0, kSwitch, "", "take keys that discovery finds over https"},
     {"ca-file", 0, kValue, "FILE", "CA certificates that count beside the system's"},
     {"resolve", 0, kList, "HOST:PORT:ADDRESS[:PORT]", "connect there instead"},
@@ -48,8 +49,7 @@ std::vector<std::string> FindKeys(Invocation& in, coam_aci_client* client,
                                   const std::string& prefix, bool allow_http) {
   Options options = in.MakeOptions("aci.discover");
   if (!options || !SetOption(in, options, "images", "false") ||
-      !SetOption(in, options, "keys", "true") ||
-      !SetOption(in, options, "host-labels", "false") ||
+      !SetOption(in, options, "keys", "true") || !SetOption(in, options, "host-labels", "false") ||
       !SetOption(in, options, "allow-http", allow_http ? "true" : "false") ||
       !SetAuthHeaders(in, options)) {
     return {};
@@ -75,8 +75,7 @@ SigKeyring ReadKeys(Invocation& in, coam_aci_client* client, const std::string& 
   Error error;
   SigKeyring keys;
   if (!IsUrl(location)) {
-    if (coam_sig_keyring_load(in.context(), location.c_str(), Take(keys), Take(error)) !=
-        COAM_OK) {
+    if (coam_sig_keyring_load(in.context(), location.c_str(), Take(keys), Take(error)) != COAM_OK) {
       in.Fail(error, "trust: " + location);
     }
     return keys;
@@ -86,8 +85,9 @@ SigKeyring ReadKeys(Invocation& in, coam_aci_client* client, const std::string& 
     return nullptr;
   }
   Buf bytes;
-  if (coam_aci_download_keys(client, in.context(), location.c_str(), options.get(), Take(bytes),
-                             Take(error)) != COAM_OK ||
+  const bool good = coam_aci_download_keys(client, in.context(), location.c_str(), options.get(),
+                                           Take(bytes), Take(error)) == COAM_OK;
+  if (!good ||
       coam_sig_keyring_parse(in.context(), coam_buf_data(bytes.get()), coam_buf_size(bytes.get()),
                              Take(keys), Take(error)) != COAM_OK) {
     in.Fail(error, "trust: error accessing the key " + location);
@@ -128,8 +128,7 @@ int Trust(Invocation& in) {
         "\"" + location + "\"" + (root ? "" : " for prefix \"" + prefix + "\"");
     Say("prefix: \"" + (root ? std::string("ROOT") : prefix) + "\"\nkey: \"" + location + "\"");
     PrintLine(Text(coam_sig_keyring_review(keys.get())));
-    const bool from_https =
-        location.rfind("https://", 0) == 0 && in.Has("trust-keys-from-https");
+    const bool from_https = location.rfind("https://", 0) == 0 && in.Has("trust-keys-from-https");
     if (in.Has("skip-fingerprint-review") || from_https) {
       PrintLine("Trusting " + what + " without fingerprint review.");
     } else if (isatty(STDIN_FILENO) == 0) {
@@ -152,8 +151,7 @@ int Trust(Invocation& in) {
     const std::string dir = in.Value("local-config", "/etc/rkt") + "/trustedkeys/" +
                             (root ? "root.d" : "prefix.d/" + prefix) + "/";
     for (size_t i = 0; i < coam_sig_keyring_count(keys.get()); ++i) {
-      const std::string path =
-          dir + std::string(Text(coam_sig_keyring_fingerprint(keys.get(), i)));
+      const std::string path = dir + std::string(Text(coam_sig_keyring_fingerprint(keys.get(), i)));
       PrintLine(root ? "Added root key at \"" + path + "\""
                      : "Added key for prefix \"" + prefix + "\" at \"" + path + "\"");
     }

@@ -94,10 +94,12 @@ Options StartOptions(Invocation& in, int* code) {
 bool WantsTerminal(const Container& c) {
   Buf text;
   Json json;
-  return coam_run_container_spec(c.get(), Take(text), nullptr) == COAM_OK &&
-         coam_json_parse(coam_buf_data(text.get()), coam_buf_size(text.get()), Take(json),
-                         nullptr) == COAM_OK &&
-         coam_json_int(json.get(), "/process/terminal", 0) != 0;
+  if (coam_run_container_spec(c.get(), Take(text), nullptr) != COAM_OK) return false;
+  if (coam_json_parse(coam_buf_data(text.get()), coam_buf_size(text.get()), Take(json), nullptr) !=
+      COAM_OK) {
+    return false;
+  }
+  return coam_json_int(json.get(), "/process/terminal", 0) != 0;
 }
 
 // Undoes a container whose terminal nobody would hold.

@@ -190,8 +190,8 @@ int Verify(Invocation& in) {
     return code;
   }
   std::string signature = in.args.size() > 1 ? in.args[1] : data + ".asc";
-  if (coam_sig_verify_file(in.context(), keys.get(), signature.c_str(), data.c_str(),
-                           options.get(), Take(verdict), Take(error)) != COAM_OK)
+  if (coam_sig_verify_file(in.context(), keys.get(), signature.c_str(), data.c_str(), options.get(),
+                           Take(verdict), Take(error)) != COAM_OK)
     return in.Fail(error, data);
   return Report(in, verdict, data);
 }
@@ -232,10 +232,9 @@ int KeysGenerate(Invocation& in) {
   Keyring keys;
   Buf secret;
   bool made = coam_sig_key_generate(in.context(), in.args[0].c_str(), options.get(), Take(key),
-                                    Take(error)) == COAM_OK &&
-              coam_sig_key_public(key.get(), Take(keys), Take(error)) == COAM_OK &&
-              coam_sig_key_export(key.get(), passphrase.c_str(), Take(secret), Take(error)) ==
-                  COAM_OK;
+                                    Take(error)) == COAM_OK;
+  made = made && coam_sig_key_public(key.get(), Take(keys), Take(error)) == COAM_OK &&
+         coam_sig_key_export(key.get(), passphrase.c_str(), Take(secret), Take(error)) == COAM_OK;
   std::fill(passphrase.begin(), passphrase.end(), '\0');
   if (!made) return in.Fail(error);
   if (!WriteFile(in.Value("output"), Text(secret), 0600)) return 1;
@@ -282,7 +281,9 @@ int KeysList(Invocation& in) {
     bool masked = coam_json_int(json.get(), (at + "/masked").c_str(), 0) == 1;
     table.Row({prefix.empty() ? "(all names)" : prefix,
                std::string(Text(coam_json_text(json.get(), (at + "/fingerprint").c_str()))),
-               masked ? "masked" : local ? "local" : "system",
+               masked  ? "masked"
+               : local ? "local"
+                       : "system",
                std::string(Text(coam_json_text(json.get(), (at + "/userIds/0").c_str())))});
   }
   Print(table.Render());
