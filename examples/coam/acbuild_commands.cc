@@ -161,48 +161,54 @@ int Edit(Invocation& in, const Change& change) {
   return build.Done();
 }
 
-// Fetches a named image and begins with it.
-int BeginWithName(Invocation& in, const std::string& name, Options& options) {
+// Fetches a named image into `dir` and begins with it.
+int BeginFetched(Invocation& in, const std::string& name, const std::string& dir,
+                 const Options& options) {
+  Error error;
+  AciStore store;
+  AciBuilder builder;
+  Buf json;
+  Options where = NewOptions(in, "aci.store"), fetch = NewOptions(in, "aci.fetch");
+  const SigKeyStore keys = OpenTrustedKeys(in);
+  const AciClient client = OpenImageClient(in, keys.get());
+  if (!where || !keys || !client || !fetch || !SetOption(in, where, "dir", dir + "/cas") ||
+      !SetOption(in, fetch, "dependencies", "false")) {
+    return 1;
+  }
+  if (in.Has("insecure") && (!SetOption(in, fetch, "insecure-image", "true") ||
+                             !SetOption(in, fetch, "allow-http", "true"))) {
+    return 1;
+  }
+  if (coam_aci_store_open(where.get(), Take(store), Take(error)) != COAM_OK) {
+    return Failed(in, error);
+  }
+  if (coam_aci_fetch(client.get(), store.get(), in.context(), name.c_str(), fetch.get(),
+                     Take(json), Take(error)) != COAM_OK) {
+    return Failed(in, error);
+  }
+  const JsonDoc doc = ParseJson(in, json);
+  if (!doc) return 1;
+  const std::string id = JsonText(doc, "/image/id"), file = dir + "/image.aci";
+  if (coam_aci_store_export(store.get(), in.context(), id.c_str(), file.c_str(), nullptr,
+                            Take(error)) != COAM_OK) {
+    return Failed(in, error);
+  }
+  if (!SetOption(in, options, "start", file)) return 1;
+  if (coam_aci_builder_begin(in.context(), WorkPath(in).c_str(), options.get(), Take(builder),
+                             Take(error)) != COAM_OK) {
+    return Failed(in, error);
+  }
+  return 0;
+}
+
+int BeginWithName(Invocation& in, const std::string& name, const Options& options) {
   char temp[] = "/tmp/acbuild-XXXXXX";
   if (mkdtemp(temp) == nullptr) {
     Say("acbuild: cannot make a directory in /tmp");
     return 1;
   }
-  const std::string dir = temp;
-  int code = 1;
-  {
-    Error error;
-    AciStore store;
-    Options where = NewOptions(in, "aci.store");
-    const SigKeyStore keys = OpenTrustedKeys(in);
-    const AciClient client = OpenImageClient(in, keys.get());
-    Options fetch = NewOptions(in, "aci.fetch");
-    Buf json;
-    if (!where || !keys || !client || !fetch || !SetOption(in, where, "dir", dir + "/cas") ||
-        !SetOption(in, fetch, "dependencies", "false") ||
-        (in.Has("insecure") && (!SetOption(in, fetch, "insecure-image", "true") ||
-                                !SetOption(in, fetch, "allow-http", "true")))) {
-      code = 1;
-    } else if (coam_aci_store_open(where.get(), Take(store), Take(error)) != COAM_OK ||
-               coam_aci_fetch(client.get(), store.get(), in.context(), name.c_str(), fetch.get(),
-                              Take(json), Take(error)) != COAM_OK) {
-      code = Failed(in, error);
-    } else if (const JsonDoc doc = ParseJson(in, json)) {
-      const std::string id = JsonText(doc, "/image/id"), file = dir + "/image.aci";
-      AciBuilder builder;
-      if (coam_aci_store_export(store.get(), in.context(), id.c_str(), file.c_str(), nullptr,
-                                Take(error)) != COAM_OK) {
-        code = Failed(in, error);
-      } else if (SetOption(in, options, "start", file)) {
-        code = coam_aci_builder_begin(in.context(), WorkPath(in).c_str(), options.get(),
-                                      Take(builder), Take(error)) == COAM_OK
-                   ? 0
-                   : Failed(in, error);
-      }
-      if (coam_aci_store_remove(store.get(), id.c_str(), Take(error)) != COAM_OK) in.Fail(error);
-    }
-  }
-  RemoveTree(dir);
+  const int code = BeginFetched(in, name, temp, options);
+  RemoveTree(temp);
   return code;
 }
 
@@ -235,10 +241,10 @@ int Begin(Invocation& in) {
 int End(Invocation& in) {
   Error error;
   AciBuilder builder;
-  if (coam_aci_builder_open(WorkPath(in).c_str(), Take(builder), Take(error)) != COAM_OK ||
-      coam_aci_builder_end(builder.get(), Take(error)) != COAM_OK) {
+  if (coam_aci_builder_open(WorkPath(in).c_str(), Take(builder), Take(error)) != COAM_OK) {
     return Failed(in, error);
   }
+  if (coam_aci_builder_end(builder.get(), Take(error)) != COAM_OK) return Failed(in, error);
   return 0;
 }
 

@@ -85,12 +85,14 @@ SigKeyring ReadKeys(Invocation& in, coam_aci_client* client, const std::string& 
     return nullptr;
   }
   Buf bytes;
-  const bool good = coam_aci_download_keys(client, in.context(), location.c_str(), options.get(),
-                                           Take(bytes), Take(error)) == COAM_OK;
-  if (!good ||
-      coam_sig_keyring_parse(in.context(), coam_buf_data(bytes.get()), coam_buf_size(bytes.get()),
-                             Take(keys), Take(error)) != COAM_OK) {
+  if (coam_aci_download_keys(client, in.context(), location.c_str(), options.get(), Take(bytes),
+                             Take(error)) != COAM_OK) {
     in.Fail(error, "trust: error accessing the key " + location);
+    return nullptr;
+  }
+  if (coam_sig_keyring_parse(in.context(), coam_buf_data(bytes.get()), coam_buf_size(bytes.get()),
+                             Take(keys), Take(error)) != COAM_OK) {
+    in.Fail(error, "trust: error reading the key " + location);
   }
   return keys;
 }
