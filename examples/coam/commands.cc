@@ -94,6 +94,7 @@ std::span<const Command> CoamCommands() {
              AciCommands(),
              CniCommands(),
              SigCommands(),
+             TufCommands(),
              RunCommands(),
              std::span<const Command>(kCommands),
              HelpCommands(),

@@ -25,6 +25,7 @@ std::span<const Command> RktPodCommands();
 std::span<const Command> CniCommands();
 std::span<const Command> CnitoolCommands();
 std::span<const Command> SigCommands();
+std::span<const Command> TufCommands();
 std::span<const Command> RunCommands();
 std::span<const Command> RuncCommands();
 std::span<const Flag> RuncFlags();
