@@ -87,7 +87,10 @@ bool Insecure(const Invocation& in, std::string_view word) {
 int FetchImage(Invocation& in, coam_aci_client* client, coam_aci_store* store,
                const std::string& image, const std::string& signature, const std::string& policy,
                std::string* id) {
+  // The --port of rkt run is a port of the pod, not the one that discovery asks on.
+  auto port = in.given.extract("port");
   Options options = in.MakeOptions("aci.fetch");
+  if (!port.empty()) in.given.insert(std::move(port));
   if (!options) return in.personality->usage_exit;
   std::string pull = in.Value("pull-policy", policy);
   if (in.Has("no-store")) pull = "update";
