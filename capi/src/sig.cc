@@ -72,8 +72,7 @@ absl::StatusOr<SigVerify> ReadSigVerify(const coam_options* options) {
   int64_t required = opt.Int("required");
   int64_t bits = opt.Int("min-rsa-bits");
   if (required < 1 || required > 1000 || bits < 1024 || bits > 16384 || out.time < 0) {
-    return base::Fail("core.invalid_argument")
-           << "time, required or min-rsa-bits is out of range";
+    return base::Fail("core.invalid_argument") << "time, required or min-rsa-bits is out of range";
   }
   out.policy.required = static_cast<int>(required);
   out.policy.min_rsa_bits = static_cast<int>(bits);
@@ -116,8 +115,8 @@ coam_code coam_sig_keyring_parse(coam_context* context, const void* data, size_t
     COAM_RETURN_IF_ERROR(capi::NotNull(context, "context"));
     COAM_RETURN_IF_ERROR(capi::NotNull(data, "data"));
     COAM_RETURN_IF_ERROR(capi::NotNull(ret_keyring, "ret_keyring"));
-    COAM_ASSIGN_OR_RETURN(auto keys, openpgp::Keyring::FromBytes(capi::Bytes(data, size),
-                                                                 &context->limits));
+    COAM_ASSIGN_OR_RETURN(auto keys,
+                          openpgp::Keyring::FromBytes(capi::Bytes(data, size), &context->limits));
     *ret_keyring = new coam_sig_keyring(std::move(keys));
     return absl::OkStatus();
   });
@@ -250,9 +249,9 @@ coam_code coam_sig_verify(coam_context* context, const coam_sig_keyring* keyring
     capi::Call call(context, options);
     capi::TimedOp timed(call.op(), how.time);
     COAM_ASSIGN_OR_RETURN(
-        auto verdict, openpgp::VerifyDetached(capi::Bytes(signature, signature_size),
-                                              capi::Bytes(data, size), keyring->keys, how.policy,
-                                              timed.op()));
+        auto verdict,
+        openpgp::VerifyDetached(capi::Bytes(signature, signature_size), capi::Bytes(data, size),
+                                keyring->keys, how.policy, timed.op()));
     *ret_verdict = new coam_sig_verdict(std::move(verdict));
     return absl::OkStatus();
   });
@@ -291,17 +290,16 @@ coam_code coam_sig_verify_file_start(coam_context* context, coam_sig_keyring* ke
     COAM_ASSIGN_OR_RETURN(auto how, capi::ReadSigVerify(options));
     COAM_ASSIGN_OR_RETURN(
         *ret_job,
-        capi::StartJob("sig.verify", context, options,
-                       [keys = keyring->keys, how, signature = std::string(signature_path),
-                        data = std::string(data_path)](const base::Op& op, const coam_options*)
-                           -> absl::StatusOr<capi::Ref<capi::Object>> {
-                         capi::TimedOp timed(op, how.time);
-                         COAM_ASSIGN_OR_RETURN(auto verdict,
-                                               trust::VerifyFile(signature, data, keys, how.policy,
-                                                                 timed.op()));
-                         return capi::Ref<capi::Object>::Adopt(
-                             new coam_sig_verdict(std::move(verdict)));
-                       }));
+        capi::StartJob(
+            "sig.verify", context, options,
+            [keys = keyring->keys, how, signature = std::string(signature_path),
+             data = std::string(data_path)](const base::Op& op, const coam_options*)
+                -> absl::StatusOr<capi::Ref<capi::Object>> {
+              capi::TimedOp timed(op, how.time);
+              COAM_ASSIGN_OR_RETURN(
+                  auto verdict, trust::VerifyFile(signature, data, keys, how.policy, timed.op()));
+              return capi::Ref<capi::Object>::Adopt(new coam_sig_verdict(std::move(verdict)));
+            }));
     return absl::OkStatus();
   });
 }
@@ -332,13 +330,12 @@ coam_code coam_sig_verify_message(coam_context* context, const coam_sig_keyring*
     std::string_view bytes = capi::Bytes(message, size);
     bool cleartext = bytes.find("-----BEGIN PGP SIGNED MESSAGE-----") != bytes.npos;
     COAM_ASSIGN_OR_RETURN(
-        auto opened,
-        cleartext ? openpgp::VerifyCleartext(bytes, keyring->keys, how.policy, timed.op())
-                  : openpgp::VerifyInline(bytes, keyring->keys, how.policy, timed.op(),
-                                          context->limits.manifest_bytes));
+        auto opened, cleartext
+                         ? openpgp::VerifyCleartext(bytes, keyring->keys, how.policy, timed.op())
+                         : openpgp::VerifyInline(bytes, keyring->keys, how.policy, timed.op(),
+                                                 context->limits.manifest_bytes));
     auto verdict = std::make_unique<coam_sig_verdict>(std::move(opened.verdict));
-    *ret_content =
-        verdict->verdict.ok() ? new coam_buf(std::move(opened.content)) : nullptr;
+    *ret_content = verdict->verdict.ok() ? new coam_buf(std::move(opened.content)) : nullptr;
     *ret_verdict = verdict.release();
     return absl::OkStatus();
   });
@@ -354,10 +351,10 @@ coam_code coam_sig_verifier_new(coam_context* context, const coam_sig_keyring* k
     COAM_RETURN_IF_ERROR(capi::NotNull(signature, "signature"));
     COAM_RETURN_IF_ERROR(capi::NotNull(ret_verifier, "ret_verifier"));
     COAM_ASSIGN_OR_RETURN(auto how, capi::ReadSigVerify(options));
-    COAM_ASSIGN_OR_RETURN(auto verifier,
-                          openpgp::DetachedVerifier::New(
-                              capi::Bytes(signature, signature_size), keyring->keys, how.policy,
-                              capi::NowSeconds(how.time), &context->limits));
+    COAM_ASSIGN_OR_RETURN(
+        auto verifier,
+        openpgp::DetachedVerifier::New(capi::Bytes(signature, signature_size), keyring->keys,
+                                       how.policy, capi::NowSeconds(how.time), &context->limits));
     *ret_verifier = new coam_sig_verifier(std::move(verifier));
     return absl::OkStatus();
   });

@@ -18,9 +18,9 @@ struct KeyKind {
   int bits;
 };
 constexpr KeyKind kKinds[] = {
-    {"ed25519", trust::KeyType::kEd25519, 0},     {"rsa2048", trust::KeyType::kRsa, 2048},
-    {"rsa3072", trust::KeyType::kRsa, 3072},      {"rsa4096", trust::KeyType::kRsa, 4096},
-    {"nistp256", trust::KeyType::kEcdsaP256, 0},  {"nistp384", trust::KeyType::kEcdsaP384, 0},
+    {"ed25519", trust::KeyType::kEd25519, 0},    {"rsa2048", trust::KeyType::kRsa, 2048},
+    {"rsa3072", trust::KeyType::kRsa, 3072},     {"rsa4096", trust::KeyType::kRsa, 4096},
+    {"nistp256", trust::KeyType::kEcdsaP256, 0}, {"nistp384", trust::KeyType::kEcdsaP384, 0},
     {"nistp521", trust::KeyType::kEcdsaP521, 0},
 };
 
@@ -112,8 +112,7 @@ coam_code coam_sig_key_load(coam_context* context, const char* path, const char*
     COAM_RETURN_IF_ERROR(capi::NotNull(ret_key, "ret_key"));
     capi::Call call(context, nullptr);
     COAM_ASSIGN_OR_RETURN(
-        auto key,
-        trust::ReadSecretKey(path, passphrase != nullptr ? passphrase : "", call.op()));
+        auto key, trust::ReadSecretKey(path, passphrase != nullptr ? passphrase : "", call.op()));
     *ret_key = new coam_sig_key(std::move(key));
     return absl::OkStatus();
   });
@@ -155,9 +154,9 @@ coam_code coam_sig_key_revoke(const coam_sig_key* key, int32_t reason, const cha
   return COAM_BOUNDARY(ret_error, {
     COAM_RETURN_IF_ERROR(capi::NotNull(key, "key"));
     COAM_RETURN_IF_ERROR(capi::NotNull(ret_armored, "ret_armored"));
-    COAM_ASSIGN_OR_RETURN(std::string armored, key->key.RevocationCertificate(
-                                                   reason, text != nullptr ? text : "",
-                                                   capi::NowSeconds(time)));
+    COAM_ASSIGN_OR_RETURN(std::string armored,
+                          key->key.RevocationCertificate(reason, text != nullptr ? text : "",
+                                                         capi::NowSeconds(time)));
     *ret_armored = new coam_buf(std::move(armored));
     return absl::OkStatus();
   });
@@ -310,8 +309,8 @@ coam_code coam_sig_keystore_verify_file(coam_context* context, coam_sig_keystore
       COAM_ASSIGN_OR_RETURN(keys, keystore->store.KeyringFor(name, timed.op()));
     }
     if (keys.empty()) return base::Fail("sig.no_keys") << "no key is trusted for " << name;
-    COAM_ASSIGN_OR_RETURN(auto verdict, trust::VerifyFile(signature_path, data_path, keys,
-                                                          how.policy, timed.op()));
+    COAM_ASSIGN_OR_RETURN(
+        auto verdict, trust::VerifyFile(signature_path, data_path, keys, how.policy, timed.op()));
     *ret_verdict = new coam_sig_verdict(std::move(verdict));
     return absl::OkStatus();
   });

@@ -117,8 +117,7 @@ coam_code coam_tuf_repository_set_threshold(coam_tuf_repository* repository, con
 coam_code coam_tuf_repository_set_expiry(coam_tuf_repository* repository, const char* role,
                                          int64_t expires, coam_error** ret_error) {
   return COAM_BOUNDARY(ret_error, {
-    return With(repository, {role},
-                [&](tuf::Repository& r) { return r.SetExpiry(role, expires); });
+    return With(repository, {role}, [&](tuf::Repository& r) { return r.SetExpiry(role, expires); });
   });
 }
 
@@ -254,9 +253,8 @@ coam_code coam_tuf_repository_state(coam_tuf_repository* repository, coam_buf** 
 }
 
 coam_code coam_tuf_repository_publish(coam_tuf_repository* repository, coam_error** ret_error) {
-  return COAM_BOUNDARY(ret_error, {
-    return With(repository, {}, [&](tuf::Repository& r) { return r.Publish(); });
-  });
+  return COAM_BOUNDARY(
+      ret_error, { return With(repository, {}, [&](tuf::Repository& r) { return r.Publish(); }); });
 }
 
 coam_code coam_tuf_repository_verify(coam_tuf_repository* repository, int64_t time,

@@ -27,8 +27,8 @@ class DirRepositoryStore final : public tuf::RepositoryStore {
   explicit DirRepositoryStore(base::Dir dir) : dir_(std::move(dir)) {}
 
   absl::StatusOr<std::optional<std::string>> Load(const std::string& name) override {
-    auto bytes = dir_.ReadFile(PathOf(name), base::Limits().tuf_metadata_bytes,
-                               "tuf_metadata_bytes");
+    auto bytes =
+        dir_.ReadFile(PathOf(name), base::Limits().tuf_metadata_bytes, "tuf_metadata_bytes");
     if (bytes.ok()) return std::optional<std::string>(*std::move(bytes));
     if (base::HasReason(bytes.status(), "core.not_found")) return std::optional<std::string>();
     return bytes.status();
@@ -82,8 +82,8 @@ TufDirectory::~TufDirectory() = default;
 absl::StatusOr<std::unique_ptr<TufDirectory>> TufDirectory::Open(std::string_view host_path,
                                                                  const base::Op& op) {
   COAM_ASSIGN_OR_RETURN(base::Dir dir, base::Dir::OpenOrMake(host_path, 0755));
-  COAM_ASSIGN_OR_RETURN(base::FileLock lock, base::FileLock::Acquire(op, dir, ".lock",
-                                                                     base::LockMode::kExclusive));
+  COAM_ASSIGN_OR_RETURN(base::FileLock lock,
+                        base::FileLock::Acquire(op, dir, ".lock", base::LockMode::kExclusive));
   return std::unique_ptr<TufDirectory>(
       new TufDirectory(std::make_unique<Impl>(std::move(dir), std::move(lock))));
 }
@@ -131,8 +131,7 @@ absl::Status TufDirectory::AddTarget(std::string_view role, std::string_view pat
     std::string name = TargetFileName(path, hash);
     COAM_RETURN_IF_ERROR(dir.MakeDirs(name.substr(0, name.rfind('/')), 0755).status());
     COAM_ASSIGN_OR_RETURN(base::AtomicFile file, base::AtomicFile::New(dir, name, {.mode = 0644}));
-    COAM_RETURN_IF_ERROR(
-        base::CopyFd(op, fd.get(), host_file, file.fd(), file.name()).status());
+    COAM_RETURN_IF_ERROR(base::CopyFd(op, fd.get(), host_file, file.fd(), file.name()).status());
     COAM_RETURN_IF_ERROR(file.Commit());
   }
   return impl_->repository.AddTarget(role, path, length, hashes, extra ? &*extra : nullptr);
@@ -190,8 +189,8 @@ absl::StatusOr<PemPair> GenerateTufKey(std::string_view type, std::string_view p
                   : type == "rsa"   ? KeyType::kRsa
                                     : KeyType::kNone;
   if (which == KeyType::kNone)
-    return Fail("core.invalid_argument") << "key type '" << type
-                                         << "' is not ed25519, ecdsa or rsa";
+    return Fail("core.invalid_argument")
+           << "key type '" << type << "' is not ed25519, ecdsa or rsa";
   COAM_ASSIGN_OR_RETURN(PrivateKey key, PrivateKey::Generate(which));
   PemPair out;
   out.public_pem = key.public_key().SpkiPem();

@@ -95,24 +95,20 @@ COAM_CHECKED coam_code coam_sig_verify(coam_context *context, const coam_sig_key
 COAM_CHECKED coam_code coam_sig_verify_file(coam_context *context, const coam_sig_keyring *keyring,
                                             const char *signature_path, const char *data_path,
                                             const coam_options *options,
-                                            coam_sig_verdict **ret_verdict,
-                                            coam_error **ret_error);
+                                            coam_sig_verdict **ret_verdict, coam_error **ret_error);
 /* The same on a thread of its own (coam_job in core.h). */
-COAM_CHECKED coam_code coam_sig_verify_file_start(coam_context *context,
-                                                  coam_sig_keyring *keyring,
-                                                  const char *signature_path,
-                                                  const char *data_path,
-                                                  const coam_options *options,
-                                                  coam_job **ret_job, coam_error **ret_error);
+COAM_CHECKED coam_code coam_sig_verify_file_start(coam_context *context, coam_sig_keyring *keyring,
+                                                  const char *signature_path, const char *data_path,
+                                                  const coam_options *options, coam_job **ret_job,
+                                                  coam_error **ret_error);
 COAM_CHECKED coam_code coam_sig_verify_file_finish(coam_job *job, coam_sig_verdict **ret_verdict,
                                                    coam_error **ret_error);
 /* coam_sig_verify_message opens an inline or cleartext signed message. *ret_content (new) receives
  * exactly the bytes that were signed if the verdict is good, else NULL. Errors: sig.unsigned,
  * sig.malformed, core.limit. */
 COAM_CHECKED coam_code coam_sig_verify_message(coam_context *context,
-                                               const coam_sig_keyring *keyring,
-                                               const void *message, size_t size,
-                                               const coam_options *options,
+                                               const coam_sig_keyring *keyring, const void *message,
+                                               size_t size, const coam_options *options,
                                                coam_buf **ret_content,
                                                coam_sig_verdict **ret_verdict,
                                                coam_error **ret_error);
@@ -122,8 +118,7 @@ typedef struct coam_sig_verifier coam_sig_verifier;
 
 /* coam_sig_verifier_new reads the signature; then the data is given in pieces, and coam_sig_verifier_
  * finish gives the verdict (new), once. Errors: as coam_sig_verify; finish twice: core.state. */
-COAM_CHECKED coam_code coam_sig_verifier_new(coam_context *context,
-                                             const coam_sig_keyring *keyring,
+COAM_CHECKED coam_code coam_sig_verifier_new(coam_context *context, const coam_sig_keyring *keyring,
                                              const void *signature, size_t signature_size,
                                              const coam_options *options,
                                              coam_sig_verifier **ret_verifier,
@@ -214,19 +209,15 @@ COAM_CHECKED coam_code coam_sig_keystore_list(coam_context *context, coam_sig_ke
                                               coam_buf **ret_json, coam_error **ret_error);
 /* coam_sig_keystore_keyring gives the keys that count for an image name (new); it may be empty.
  * Errors: sig.trust_scope (no name), sig.key_invalid (a damaged file). */
-COAM_CHECKED coam_code coam_sig_keystore_keyring(coam_context *context,
-                                                 coam_sig_keystore *keystore, const char *name,
-                                                 coam_sig_keyring **ret_keyring,
+COAM_CHECKED coam_code coam_sig_keystore_keyring(coam_context *context, coam_sig_keystore *keystore,
+                                                 const char *name, coam_sig_keyring **ret_keyring,
                                                  coam_error **ret_error);
 /* coam_sig_keystore_verify_file judges a detached signature with the keys that count for `name`.
  * Errors: sig.no_keys, those of coam_sig_verify_file. */
-COAM_CHECKED coam_code coam_sig_keystore_verify_file(coam_context *context,
-                                                     coam_sig_keystore *keystore,
-                                                     const char *name, const char *signature_path,
-                                                     const char *data_path,
-                                                     const coam_options *options,
-                                                     coam_sig_verdict **ret_verdict,
-                                                     coam_error **ret_error);
+COAM_CHECKED coam_code coam_sig_keystore_verify_file(
+    coam_context *context, coam_sig_keystore *keystore, const char *name,
+    const char *signature_path, const char *data_path, const coam_options *options,
+    coam_sig_verdict **ret_verdict, coam_error **ret_error);
 
 #ifdef __cplusplus
 }
