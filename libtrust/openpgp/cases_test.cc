@@ -1,13 +1,10 @@
 // Some 280 signatures and keys, made by hand, judged by us, by gpgv and by sqv. Where we differ from
 // one of them, differences.tsv says so and why; a difference that is not listed, or listed and not
 // there, fails.
-#include <unistd.h>
-
 #include <catch2/catch_test_macros.hpp>
 #include <ctime>
 #include <map>
 #include <set>
-#include <sstream>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -359,7 +356,6 @@ class Maker {
     (*n)[0] = 8;
     (*n)[1] = 0;
   }
-  // Signs "data\n" with `key` now.
   std::string Good(const TestKey& key) { return SigPkt(key, 0, "data\n", Now()); }
 
   void Keys() {
