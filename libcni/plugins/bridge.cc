@@ -129,8 +129,10 @@ absl::Status EnsureAddress(Netlink* host, const Link& bridge, const IpNet& addre
     COAM_RETURN_IF_ERROR(host->DeleteAddress(bridge.index, each));
   }
   COAM_RETURN_IF_ERROR(host->AddAddress(bridge.index, address, /*no_dad=*/true));
-  // Else the bridge would take the lowest address of its ports, which come and go.
-  return host->SetMac(bridge.index, bridge.mac);
+  // Else the bridge would take the lowest address of its ports, which come and go. It may have taken
+  // another one just now, with its first port.
+  COAM_ASSIGN_OR_RETURN(auto now, host->LinkByIndex(bridge.index));
+  return now.has_value() ? host->SetMac(bridge.index, now->mac) : absl::OkStatus();
 }
 
 // Waits until the bridge forwards for the port.

@@ -281,6 +281,20 @@ TEST_CASE("in process: the leaks of the programs are not there", "[libcni][plugi
   CHECK(w.Leases().size() == 1);
 }
 
+TEST_CASE("in process: a bridge that lost all its ports gets its address with the next one",
+          "[libcni][plugins][root]") {
+  NEEDS_NAMESPACES();
+  World w(true);
+  Client client(w.options);
+  for (const char* gateway : {"false", "true", "true"}) {
+    NetworkList list = w.List(absl::StrCat(
+        R"({"type":"bridge","bridge":"br0","isGateway":)", gateway, ",", kPlainIpam, "}"));
+    ContainerNamespace ns;
+    REQUIRE_OK(client.AddNetworkList(base::Op(), list, MakeRuntime(ns)).status());
+    REQUIRE_OK(client.DelNetworkList(base::Op(), list, MakeRuntime(ns)));
+  }
+}
+
 TEST_CASE("in process: GC frees leases and rules of what is not alive", "[libcni][plugins][root]") {
   NEEDS_NAMESPACES();
   World w(true);
