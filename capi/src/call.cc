@@ -58,7 +58,6 @@ Call::Call(const coam_context* context, const coam_options* options)
            options != nullptr && options->cancel ? options->cancel->cancel.get() : nullptr) {
   if (options == nullptr) return;
   handler_ = options->events.get();
-  if (options->notes) op_.set_notes(&options->notes->notes);
 }
 
 Call::Call(const coam_context* context, const coam_options* options, base::EventSink* events,
@@ -66,6 +65,8 @@ Call::Call(const coam_context* context, const coam_options* options, base::Event
     : log_(context != nullptr ? context->sink : coam_log_sink{}) {
   if (context != nullptr) op_.set_limits(&context->limits);
   if (options != nullptr) op_.set_deadline(options->deadline);
+  // Of a job too: its notes are to be read when it has ended.
+  if (options != nullptr && options->notes) op_.set_notes(&options->notes->notes);
   op_.set_cancel(cancel).set_events(events).set_log(&log_);
 }
 
