@@ -60,7 +60,8 @@ json::Value StepsValue(const std::vector<Step>& steps) {
 
 std::string RecordJson(const ImageRecord& record) {
   json::Value out = WithSchema("coam.aci.image.v1");
-  for (json::Member& member : RecordValue(record).mutable_members()) {
+  json::Value row = RecordValue(record);
+  for (json::Member& member : row.mutable_members()) {
     out.Set(member.key, std::move(member.value));
   }
   return json::Write(out);
