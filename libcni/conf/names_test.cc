@@ -9,7 +9,8 @@ namespace coaming::cni {
 namespace {
 
 TEST_CASE("names: container ids and network names follow one rule", "[libcni][conf]") {
-  for (const char* text : {"a", "0", "A-b_c.d", "9..", std::string(4000, 'x').c_str()}) {
+  const std::string long_name(4000, 'x');
+  for (const char* text : {"a", "0", "A-b_c.d", "9..", long_name.c_str()}) {
     CHECK(CheckContainerId(text).ok());
     CHECK(CheckNetworkName(text).ok());
   }
