@@ -5,7 +5,6 @@ import io
 import json
 import os
 import shutil
-import signal
 import socket
 import stat
 import subprocess
@@ -13,7 +12,6 @@ import tarfile
 import tempfile
 import time
 import unittest
-import urllib.request
 
 from tools.build import junit
 
@@ -367,28 +365,25 @@ class RegistryTest(Base):
             pass
 
         def progress(event):
-            if event.kind == "download" and event.total > 1 << 20 and event.done > 1 << 20:
+            if event.kind == "download" and event.total > 1 << 20:
                 raise Stop
 
         with self.assertRaises(Stop):
-            oci.pull(self.ctx, self.name, self.path("x"), "a", progress=progress)
+            oci.pull_here(self.ctx, self.name, self.path("x"), "a", progress=progress)
         files = [os.path.relpath(os.path.join(d, f), self.path("x"))
                  for d, _, names in os.walk(self.path("x")) for f in names]
         self.assertTrue(all(f.startswith((".coaming/", "blobs/sha256/")) for f in files), files)
         self.assertFalse(os.path.exists(self.path("x/index.json")))
-        events = []
-        oci.pull(self.ctx, self.name, self.path("x"), "a", progress=events.append)
-        big = [e for e in events if e.kind == "download" and e.total > 1 << 20]
-        self.assertGreater(min(e.done for e in big if e.phase == "progress"), 1 << 20)
+        oci.pull(self.ctx, self.name, self.path("x"), "a")
+        self.assertEqual(os.listdir(self.path("x/.coaming/partial")), [])
 
 
-@unittest.skipUnless(shutil.which("docker-registry") and shutil.which("htpasswd"),
-                     "docker-registry or htpasswd is not installed")
+@unittest.skipUnless(shutil.which("docker-registry"), "docker-registry is not installed")
 class LoginTest(Base):
     def test_login_logout(self):
         users = self.path("users")
-        subprocess.run(["htpasswd", "-Bbc", users, "me", "s3cret:x"], check=True,
-                       capture_output=True)
+        with open(users, "w", encoding="utf-8") as out:  # bcrypt of "s3cret:x"
+            out.write("me:$2y$04$QWc9jxZL0AjKM.vD.Mwt8e5PeeFXXIitN7N1CKC4GiIPlwof1FCLW\n")
         registry = Registry(self.dir, users)
         self.addCleanup(registry.stop)
         name = f"docker://{registry.host}/a:1"

@@ -102,7 +102,8 @@ class Handler(BaseHTTPRequestHandler):
         self.reply(200, body, [("Content-Type", kind)] + headers)
     def blob(self, how, digest):
         body = blobs.get(digest)
-        if body is None: return self.reply(404, b"")
+        empty = ("relative", "absolute", "failonce", "plainpush", "chunks", "noplace", "refuse")
+        if body is None or how in empty: return self.reply(404, b"")
         big = len(body) > 1 << 20
         start = 0
         if self.headers.get("Range") and how not in ("norange",):
@@ -161,6 +162,7 @@ servers = [ThreadingHTTPServer(("127.0.0.1", 0), Handler) for _ in range(2)]
 other = servers[1].server_port
 for s in servers:
     s.daemon_threads = True
+    s.handle_error = lambda *args: None
     threading.Thread(target=s.serve_forever, daemon=True).start()
 print(servers[0].server_port, servers[1].server_port, flush=True)
 sys.stdin.read()
@@ -282,6 +284,18 @@ class RegistryTest(unittest.TestCase):
         cancel = coaming.Cancel()
         cancel.fire()
         self.refused("core.cancelled", oci.open, self.name("good"), cancel=cancel)
+
+    def test_a_later_call_goes_on_where_one_stopped(self):
+        self.refused("core.deadline_exceeded", oci.pull, self.name("stall"), self.dir + "/l", "a",
+                     timeout=1)
+        partials = [f for f in self.files() if "/partial/sha256-" in f and not f.endswith(".rec")]
+        self.assertEqual(len(partials), 1)
+        have = os.path.getsize(self.dir + "/" + partials[0])
+        self.assertGreater(have, 0)
+        self.pull("later")
+        self.assertEqual([row[4] for row in self.seen("later/blobs") if row[4]],
+                         [f"bytes={have}-"])
+        self.assertEqual(os.listdir(self.dir + "/l/.coaming/partial"), [])
 
     def test_tokens_stay_at_home(self):
         self.pull("authredirect")
