@@ -207,7 +207,12 @@ class World(unittest.TestCase):
         self.addCleanup(self.nothing_left)
 
     def nothing_left(self):
+        # A process that was killed may still be going.
+        deadline = time.monotonic() + 3
         after = self.traces()
+        while after["processes"] - self.before["processes"] and time.monotonic() < deadline:
+            time.sleep(0.05)
+            after = self.traces()
         for kind, before in self.before.items():
             self.assertEqual(after[kind] - before, set(), f"{kind} are left")
 

@@ -7,7 +7,11 @@ namespaces() {
   readlink /proc/[0-9]*/ns/{net,mnt,uts,ipc,pid,cgroup} 2>/dev/null | sort -u
   awk '$9 == "nsfs" || $8 == "nsfs" { print $5 }' /proc/self/mountinfo
 }
-processes() { ps -eo args= | grep -vE '^(ps -eo|grep -v|awk|sort|readlink|find|sed)' | sort; }
+# The servers of the story are not the containers'.
+processes() {
+  ps -eo args= | grep -vE '^(ps -eo|grep -|awk|sort|readlink|find|sed|nginx:|docker-reg|gpg-agent)' |
+    sort
+}
 cgroups() {
   find /sys/fs/cgroup -type d \( -path '*/coaming' -o -path '*/coaming/*' \) 2>/dev/null | sort
 }
@@ -17,8 +21,10 @@ rules() { iptables-save -t nat 2>/dev/null | grep -E '^-A CNI-[0-9a-f]|^-A CNI-D
 leases() { find "$work/leases" -name '[0-9]*' 2>/dev/null | sort; }
 # Places where nothing of the story belongs.
 files() {
-  find /run/coaming /run/netns /var/lib/cni /var/lib/rkt /etc/rkt 2>/dev/null | sort
-  find /tmp /run /dev/shm -maxdepth 1 ! -path "$work" ! -path /run/coaming 2>/dev/null | sort
+  # iptables keeps its lock file.
+  find /run /tmp /dev/shm \( -path /run/prefix -o -path /run/story -o -path "$work" \) -prune -o \
+    -type f ! -path /run/xtables.lock -print 2>/dev/null | sort
+  find /var/lib/cni /var/lib/rkt /var/lib/coaming /etc/rkt /etc/cni -type f 2>/dev/null | sort
 }
 
 traces=(mounts namespaces processes cgroups links rules leases files)

@@ -6,7 +6,7 @@ publisher='Hello Publisher <hello@example.com>'
 must_quietly gpg --batch --quiet --passphrase '' --quick-generate-key "$publisher" ed25519 sign never
 must_quietly gpg --batch --armor --detach-sign hello.aci
 must_quietly gpg --batch --armor --output www/pubkeys.gpg --export "$publisher"
-fingerprint=$(gpg --batch --with-colons --list-keys "$publisher" | awk -F: '$1 == "fpr" { print $10; exit }')
+fingerprint=$(gpg --batch --with-colons --list-keys "$publisher" 2>/dev/null | awk -F: '$1 == "fpr" { print $10; exit }')
 make_authority
 image=hello-0.0.1-linux-amd64
 mkdir -p www/images/example.com

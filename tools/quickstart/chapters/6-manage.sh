@@ -1,7 +1,7 @@
 step 6 "Look, enter, stop, collect"
 short=${uuid:0:8}
 must rkt list
-said "^$short +hello +example.com/hello:0.0.1 +running"
+said "^$short[[:space:]]+hello[[:space:]]+example.com/hello:0.0.1[[:space:]]+running"
 must rkt status "$short"
 said '^state=running$'
 said '^networks=quick:ip4=10\.88\.7\.'
