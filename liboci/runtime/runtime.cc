@@ -78,7 +78,9 @@ absl::Status LoadSpec(const CreateOptions& o, Prepared* p) {
     absl::StatusOr<std::string> text =
         bundle.ReadFile("config.json", base::Limits().manifest_bytes, "manifest_bytes");
     if (!text.ok()) return base::Wrap(text.status(), "reading the bundle");
-    COAM_ASSIGN_OR_RETURN(p->rep->spec, ParseSpec(*text));
+    absl::StatusOr<Spec> spec = ParseSpec(*text);
+    if (!spec.ok()) return base::Wrap(spec.status(), absl::StrCat(o.bundle, "/config.json"));
+    p->rep->spec = *std::move(spec);
     p->config = *std::move(text);
   }
   return absl::OkStatus();
