@@ -182,8 +182,8 @@ int BeginFetched(Invocation& in, const std::string& name, const std::string& dir
   if (coam_aci_store_open(where.get(), Take(store), Take(error)) != COAM_OK) {
     return Failed(in, error);
   }
-  if (coam_aci_fetch(client.get(), store.get(), in.context(), name.c_str(), fetch.get(),
-                     Take(json), Take(error)) != COAM_OK) {
+  if (coam_aci_fetch(client.get(), store.get(), in.context(), name.c_str(), fetch.get(), Take(json),
+                     Take(error)) != COAM_OK) {
     return Failed(in, error);
   }
   const JsonDoc doc = ParseJson(in, json);

@@ -41,7 +41,8 @@ int PrintDocument(Invocation& in, const Buf& json, void (*people)(const JsonDoc&
 void PrintSteps(const JsonDoc& doc) {
   for (size_t i = 0; i < coam_json_count(doc.get(), "/steps"); ++i) {
     const std::string at = "/steps/" + std::to_string(i);
-    Say(std::string(coam_json_int(doc.get(), (at + "/keys").c_str(), 0) != 0 ? "keys   " : "images ") +
+    Say(std::string(coam_json_int(doc.get(), (at + "/keys").c_str(), 0) != 0 ? "keys   "
+                                                                             : "images ") +
         JsonText(doc, at + "/url") + ": " + JsonText(doc, at + "/outcome"));
   }
 }
@@ -86,8 +87,8 @@ int Inspect(Invocation& in) {
   if (!options) return 2;
   Error error;
   Buf json;
-  if (coam_aci_inspect(in.context(), in.args[0].c_str(), options.get(), Take(json),
-                       Take(error)) != COAM_OK) {
+  if (coam_aci_inspect(in.context(), in.args[0].c_str(), options.get(), Take(json), Take(error)) !=
+      COAM_OK) {
     return in.Fail(error, in.args[0]);
   }
   in.PrintNotes();
@@ -172,8 +173,8 @@ int Import(Invocation& in) {
   if (!store || !options) return 1;
   Error error;
   Buf id;
-  if (coam_aci_store_import(store.get(), in.context(), in.args[0].c_str(), options.get(),
-                            Take(id), Take(error)) != COAM_OK) {
+  if (coam_aci_store_import(store.get(), in.context(), in.args[0].c_str(), options.get(), Take(id),
+                            Take(error)) != COAM_OK) {
     return in.Fail(error, in.args[0]);
   }
   in.PrintNotes();
@@ -187,7 +188,8 @@ constexpr Command kCommands[] = {
      .summary = "Find where an App Container image and its keys are, telling each step",
      .family = "aci.discover",
      .flags = kClientFlags,
-     .examples = "coam discover example.com/hello:0.0.1\ncoam discover --keys=true example.com/hello",
+     .examples =
+         "coam discover example.com/hello:0.0.1\ncoam discover --keys=true example.com/hello",
      .min_args = 1,
      .max_args = 1,
      .run = Discover},
@@ -203,7 +205,8 @@ constexpr Command kCommands[] = {
      .usage = "LAYOUT FILE",
      .summary = "Make an image file of a directory with manifest and rootfs",
      .family = "aci.build",
-     .examples = "coam aci build layout hello.aci\ncoam aci build --compression=xz layout hello.aci",
+     .examples =
+         "coam aci build layout hello.aci\ncoam aci build --compression=xz layout hello.aci",
      .min_args = 2,
      .max_args = 2,
      .run = Build},

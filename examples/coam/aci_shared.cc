@@ -32,8 +32,7 @@ SigKeyStore OpenTrustedKeys(Invocation& in) {
   SigKeyStore keys;
   Options options = NewOptions(in, "sig.keystore");
   if (!options) return nullptr;
-  if (!SetOption(in, options, "local-dir",
-                 in.Value("local-config", "/etc/rkt") + "/trustedkeys") ||
+  if (!SetOption(in, options, "local-dir", in.Value("local-config", "/etc/rkt") + "/trustedkeys") ||
       !SetOption(in, options, "system-dir",
                  in.Value("system-config", "/usr/lib/rkt") + "/trustedkeys")) {
     return nullptr;
@@ -52,11 +51,10 @@ AciClient OpenImageClient(Invocation& in, coam_sig_keystore* keys) {
   if (!options) return nullptr;
   if (Insecure(in, "tls") && !SetOption(in, options, "insecure-tls", "true")) return nullptr;
   // The usual variables name the proxies; the library itself reads no environment.
-  for (const auto& [key, names] :
-       {std::pair<const char*, std::vector<const char*>>{"https-proxy",
-                                                         {"HTTPS_PROXY", "https_proxy"}},
-        {"http-proxy", {"http_proxy"}},
-        {"no-proxy", {"NO_PROXY", "no_proxy"}}}) {
+  for (const auto& [key, names] : {std::pair<const char*, std::vector<const char*>>{
+                                       "https-proxy", {"HTTPS_PROXY", "https_proxy"}},
+                                   {"http-proxy", {"http_proxy"}},
+                                   {"no-proxy", {"NO_PROXY", "no_proxy"}}}) {
     for (const char* name : names) {
       const char* value = getenv(name);
       if (value == nullptr || in.Has(key)) continue;
@@ -72,8 +70,7 @@ AciClient OpenImageClient(Invocation& in, coam_sig_keystore* keys) {
 }
 
 bool Insecure(const Invocation& in, std::string_view word) {
-  const bool run =
-      word == "capabilities" || word == "paths" || word == "seccomp";
+  const bool run = word == "capabilities" || word == "paths" || word == "seccomp";
   for (const std::string& list : in.Values("insecure-options")) {
     for (const std::string& given : SplitAt(list, ',')) {
       if (given == word || given == "all") return true;

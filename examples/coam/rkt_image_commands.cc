@@ -51,8 +51,8 @@ int Fetch(Invocation& in) {
   SetReview(in, client.get());
   for (const std::string& image : in.args) {
     std::string id;
-    const int code = FetchImage(in, client.get(), store.get(), image, in.Value("signature"),
-                                "update", &id);
+    const int code =
+        FetchImage(in, client.get(), store.get(), image, in.Value("signature"), "update", &id);
     if (code != 0) return code;
     PrintLine(in.Has("full") ? id : id.substr(0, 7 + 64));
   }

@@ -25,9 +25,8 @@ absl::StatusOr<std::unique_ptr<Client>> Client::New(const ClientOptions& options
     COAM_ASSIGN_OR_RETURN(base::ResolveRule rule, base::ParseResolveRule(text));
     curl.resolve.push_back(std::move(rule));
   }
-  COAM_ASSIGN_OR_RETURN(curl.proxy, base::ParseProxySettings(options.http_proxy,
-                                                             options.https_proxy,
-                                                             options.no_proxy));
+  COAM_ASSIGN_OR_RETURN(curl.proxy, base::ParseProxySettings(
+                                        options.http_proxy, options.https_proxy, options.no_proxy));
   COAM_ASSIGN_OR_RETURN(std::unique_ptr<base::Transport> transport,
                         base::NewCurlTransport(std::move(curl)));
   return std::unique_ptr<Client>(new Client(std::move(transport)));
@@ -42,11 +41,7 @@ absl::StatusOr<std::string> Client::DownloadKeys(const std::string& url,
 
 KeyStoreTrust::KeyStoreTrust(trust::KeyStore& keys, std::mutex& mutex, Client* client,
                              const DiscoveryOptions& options, Review review)
-    : keys_(keys),
-      mutex_(mutex),
-      client_(client),
-      options_(options),
-      review_(std::move(review)) {}
+    : keys_(keys), mutex_(mutex), client_(client), options_(options), review_(std::move(review)) {}
 
 absl::StatusOr<Trust::Verdict> KeyStoreTrust::Verify(std::string_view image_name,
                                                      std::string_view signature,
@@ -64,8 +59,8 @@ absl::StatusOr<Trust::Verdict> KeyStoreTrust::Verify(std::string_view image_name
   COAM_RETURN_IF_ERROR(verdict.ToStatus(image_name));
   Verdict out;
   const trust::openpgp::SignatureResult* signer = verdict.Signer();
-  out.signer = signer->signer_fingerprint.empty() ? signer->fingerprint
-                                                  : signer->signer_fingerprint;
+  out.signer =
+      signer->signer_fingerprint.empty() ? signer->fingerprint : signer->signer_fingerprint;
   if (!signer->user_ids.empty()) out.who = signer->user_ids[0];
   return out;
 }

@@ -42,8 +42,9 @@ struct Fixture {
     COAM_NEEDS_PROGRAM("nginx");
     COAM_NEEDS_PROGRAM("busybox");
     t.MakeDir("gnupg", 0700);
-    REQUIRE(Shell(absl::StrCat(Gpg(), "--passphrase '' --quick-generate-key "
-                                      "'Test <test@example.com>' ed25519 sign never")) == 0);
+    REQUIRE(Shell(absl::StrCat(Gpg(),
+                               "--passphrase '' --quick-generate-key "
+                               "'Test <test@example.com>' ed25519 sign never")) == 0);
     t.MakeDir("www/example.com");
     REQUIRE(Shell(absl::StrCat(Gpg(), "--armor --export > ", t / "www/pubkeys.gpg")) == 0);
     t.Write("www/page.html",
@@ -126,8 +127,9 @@ TEST_CASE_METHOD(Fixture, "end to end: build, sign, serve, discover, fetch, veri
   REQUIRE(Shell("mv " + Path() + ".kept " + Path() + ".asc") == 0);
   const std::string old_home = t / "gnupg";
   REQUIRE(Shell("mv " + old_home + " " + old_home + ".old && mkdir -m 700 " + old_home) == 0);
-  REQUIRE(Shell(absl::StrCat(Gpg(), "--passphrase '' --quick-generate-key "
-                                    "'Stranger <x@evil.com>' ed25519 sign never")) == 0);
+  REQUIRE(Shell(absl::StrCat(Gpg(),
+                             "--passphrase '' --quick-generate-key "
+                             "'Stranger <x@evil.com>' ed25519 sign never")) == 0);
   Sign(Path());
   REQUIRE_REASON(Fetch(), "sig.untrusted");
   CHECK(REQUIRE_VALUE(store->List()).empty());

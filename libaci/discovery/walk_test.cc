@@ -137,14 +137,15 @@ TEST_CASE_METHOD(Fixture, "walk: a port, simple discovery and headers", "[libaci
   options.port = 8443;
   options.headers = {{"example.com:8443", "Authorization", "Bearer s3cret"},
                      {"other.com", "Authorization", "no"}};
-  transport.On("GET", "https://example.com:8443/my/app?ac-discovery=1").Body(Endpoints("example.com"));
+  transport.On("GET", "https://example.com:8443/my/app?ac-discovery=1")
+      .Body(Endpoints("example.com"));
   REQUIRE_OK(Find());
   CHECK(transport.requests()[0].headers.Get("Authorization") == "Bearer s3cret");
   options.port = 0;
   options.simple = true;
   app.FillHostLabels();
-  const std::string simple = absl::StrCat("https://example.com/my/app-1.0-linux-",
-                                          *aci::Find(app.labels, "arch"), ".aci");
+  const std::string simple =
+      absl::StrCat("https://example.com/my/app-1.0-linux-", *aci::Find(app.labels, "arch"), ".aci");
   transport.On("HEAD", simple).Reply(200);
   CHECK(REQUIRE_VALUE(Find())[0].asc == simple + ".asc");
 }

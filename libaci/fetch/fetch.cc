@@ -87,7 +87,6 @@ class Fetcher::Run {
     *from_store = false;
     AppName full = app;
     full.FillHostLabels();
-    COAM_RETURN_IF_ERROR(EnsureKey(full));
     COAM_ASSIGN_OR_RETURN(std::vector<Endpoint> endpoints,
                           DiscoverEndpoints(full, transport_, options_.discovery, op_, &steps));
     const auto usable = std::find_if(endpoints.begin(), endpoints.end(),
@@ -97,6 +96,7 @@ class Fetcher::Run {
              << "discovery of " << app.name << " gave no http or https endpoint, but "
              << endpoints[0].aci.substr(0, 200);
     }
+    COAM_RETURN_IF_ERROR(EnsureKey(full));
     return FromUrl(usable->aci, usable->asc, want, from_store);
   }
 

@@ -63,12 +63,15 @@ struct Fixture {
   }
   static std::string Image(std::string_view name, std::string_view version,
                            std::string_view more = "") {
-    return Pack(base::Compression::kGzip,
-                TestTar().Dir("rootfs").File("rootfs/of", name)
-                    .File("manifest",
-                          TestManifest(name, absl::StrCat(
-                              R"(,"labels":[{"name":"version","value":")", version, R"("}])", more)))
-                    .Bytes());
+    return Pack(
+        base::Compression::kGzip,
+        TestTar()
+            .Dir("rootfs")
+            .File("rootfs/of", name)
+            .File("manifest",
+                  TestManifest(name, absl::StrCat(R"(,"labels":[{"name":"version","value":")",
+                                                  version, R"("}])", more)))
+            .Bytes());
   }
   bool Clean() const {  // nothing in the store but what was accepted
     for (const std::string& line : t.Listing(false)) {
@@ -142,8 +145,12 @@ TEST_CASE_METHOD(Fixture, "fetch: refusals leave nothing behind", "[libaci][fetc
   }
   SECTION("a hostile layout, signed") {
     Serve("e.com/app", "1",
-          TestTar().Dir("rootfs").Link("rootfs/l", "/etc").File("rootfs/l/x", "")
-              .File("manifest", TestManifest("e.com/app")).Bytes());
+          TestTar()
+              .Dir("rootfs")
+              .Link("rootfs/l", "/etc")
+              .File("rootfs/l/x", "")
+              .File("manifest", TestManifest("e.com/app"))
+              .Bytes());
     REQUIRE_REASON(Fetch("e.com/app,version=1"), "fs.escape");
   }
   SECTION("the image is not there") {
@@ -238,10 +245,16 @@ TEST_CASE_METHOD(Fixture, "fetch: dependencies come too, checked each", "[libaci
     REQUIRE_REASON(Fetch("e.com/app:1"), "aci.unsigned");
   }
   SECTION("a circle") {
-    Serve("e.com/base", "latest",
-          TestTar().Dir("rootfs").File("manifest", TestManifest("e.com/base",
-                  R"(,"dependencies":[{"imageName":"e.com/app","labels":[{"name":"version","value":"1"}]}])"))
-              .Bytes());
+    Serve(
+        "e.com/base", "latest",
+        TestTar()
+            .Dir("rootfs")
+            .File(
+                "manifest",
+                TestManifest(
+                    "e.com/base",
+                    R"(,"dependencies":[{"imageName":"e.com/app","labels":[{"name":"version","value":"1"}]}])"))
+            .Bytes());
     top(R"({"imageName":"e.com/base"})");
     REQUIRE_REASON(Fetch("e.com/app:1"), "aci.dependency_cycle");
   }
@@ -251,39 +264,48 @@ TEST_CASE_METHOD(Fixture, "fetch: dependencies come too, checked each", "[libaci
   }
   SECTION("an endless chain of fresh images") {
     int n = 0;
-    transport.Handle([&](const base::testing::MemoryRequest& r)
-                         -> std::optional<base::testing::MemoryReply> {
-      base::testing::MemoryReply reply;
-      const size_t at = r.url.find("e.com/n");
-      if (at == std::string::npos) return std::nullopt;
-      const int i = std::atoi(r.url.c_str() + at + 7);
-      const std::string name = absl::StrCat("e.com/n", i);
-      if (r.url.find("ac-discovery") != std::string::npos) {
-        reply.body = absl::StrCat("<meta name=ac-discovery content='", name,
-                                  " https://s.com/{name}.{ext}'>");
-      } else if (r.url.find(".asc") != std::string::npos) {
-        reply.body = absl::StrCat("GOOD for ", name);
-      } else {
-        ++n;
-        reply.body = TestTar().Dir("rootfs").File("manifest", TestManifest(name,
-            absl::StrCat(R"(,"dependencies":[{"imageName":"e.com/n)", i + 1, "\"}]"))).Bytes();
-      }
-      return reply;
-    });
+    transport.Handle(
+        [&](const base::testing::MemoryRequest& r) -> std::optional<base::testing::MemoryReply> {
+          base::testing::MemoryReply reply;
+          const size_t at = r.url.find("e.com/n");
+          if (at == std::string::npos) return std::nullopt;
+          const int i = std::atoi(r.url.c_str() + at + 7);
+          const std::string name = absl::StrCat("e.com/n", i);
+          if (r.url.find("ac-discovery") != std::string::npos) {
+            reply.body = absl::StrCat("<meta name=ac-discovery content='", name,
+                                      " https://s.com/{name}.{ext}'>");
+          } else if (r.url.find(".asc") != std::string::npos) {
+            reply.body = absl::StrCat("GOOD for ", name);
+          } else {
+            ++n;
+            reply.body =
+                TestTar()
+                    .Dir("rootfs")
+                    .File(
+                        "manifest",
+                        TestManifest(name, absl::StrCat(R"(,"dependencies":[{"imageName":"e.com/n)",
+                                                        i + 1, "\"}]")))
+                    .Bytes();
+          }
+          return reply;
+        });
     REQUIRE_REASON(Fetch("e.com/n0"), "core.limit");
     CHECK(n < 30);
   }
 }
 
 TEST_CASE_METHOD(Fixture, "fetch: a cut download goes on where it stopped", "[libaci][fetch]") {
-  const std::string bytes = Image("e.com/app", "1", absl::StrCat(R"(,"x":")", std::string(5000, 'y'), "\""));
+  const std::string bytes =
+      Image("e.com/app", "1", absl::StrCat(R"(,"x":")", std::string(5000, 'y'), "\""));
   Serve("e.com/app", "1", bytes);
   MemoryTransport cut;
   cut.On("GET", "https://e.com/app?ac-discovery=1")
       .Body("<meta name=ac-discovery content='e.com/app https://s.com/{name}-{version}.{ext}'>");
   cut.On("GET", "https://s.com/e.com/app-1.aci.asc").Body("GOOD for e.com/app");
   cut.On("GET", "https://s.com/e.com/app-1.aci")
-      .Header("ETag", "\"v1\"").Body(bytes).CutAfter(static_cast<int64_t>(bytes.size() / 2));
+      .Header("ETag", "\"v1\"")
+      .Body(bytes)
+      .CutAfter(static_cast<int64_t>(bytes.size() / 2));
   base::Limits limits;
   limits.http_retries = 0;
   op.set_limits(&limits);
@@ -309,7 +331,9 @@ TEST_CASE_METHOD(Fixture, "fetch: an unchanged image is not sent again", "[libac
   transport.On("GET", "https://e.com/app?ac-discovery=1")
       .Body("<meta name=ac-discovery content='e.com/app https://s.com/{name}-{version}.{ext}'>");
   transport.On("GET", url + ".asc").Body("GOOD for e.com/app");
-  transport.On("GET", url).Header("ETag", "\"v1\"").Header("Cache-Control", "max-age=60")
+  transport.On("GET", url)
+      .Header("ETag", "\"v1\"")
+      .Header("Cache-Control", "max-age=60")
       .Body(Image("e.com/app", "1"));
   transport.On("GET", url).Reply(304);
   REQUIRE_OK(Fetch("e.com/app:1"));

@@ -84,18 +84,16 @@ absl::Status SetSeccomp(const ManifestEdit& edit, App& app) {
     } else if (part.substr(0, eq) == "errno") {
       errno_name = std::string(part.substr(eq + 1));
     } else {
-      return base::Fail("core.invalid_argument")
-             << "seccomp mode has an unknown argument " << part;
+      return base::Fail("core.invalid_argument") << "seccomp mode has an unknown argument " << part;
     }
   }
   if (mode != "retain" && mode != "remove") {
-    return base::Fail("core.invalid_argument") << "seccomp mode " << mode
-                                               << " is neither retain nor remove";
+    return base::Fail("core.invalid_argument")
+           << "seccomp mode " << mode << " is neither retain nor remove";
   }
-  COAM_ASSIGN_OR_RETURN(Isolator isolator,
-                        MakeSet(mode == "retain" ? IsolatorKind::kSeccompRetain
-                                                 : IsolatorKind::kSeccompRemove,
-                                edit.seccomp_set, errno_name));
+  COAM_ASSIGN_OR_RETURN(Isolator isolator, MakeSet(mode == "retain" ? IsolatorKind::kSeccompRetain
+                                                                    : IsolatorKind::kSeccompRemove,
+                                                   edit.seccomp_set, errno_name));
   SetIsolator(app.isolators, std::move(isolator));
   return absl::OkStatus();
 }
@@ -140,13 +138,13 @@ absl::Status EditApp(const ManifestEdit& edit, ImageManifest& m) {
     AppOf(m).isolators.push_back(std::move(isolator));
   }
   if (!edit.capabilities_retain.empty()) {
-    COAM_ASSIGN_OR_RETURN(Isolator isolator, MakeSet(IsolatorKind::kCapabilitiesRetain,
-                                                     edit.capabilities_retain));
+    COAM_ASSIGN_OR_RETURN(Isolator isolator,
+                          MakeSet(IsolatorKind::kCapabilitiesRetain, edit.capabilities_retain));
     SetIsolator(AppOf(m).isolators, std::move(isolator));
   }
   if (!edit.capabilities_remove.empty()) {
-    COAM_ASSIGN_OR_RETURN(Isolator isolator, MakeSet(IsolatorKind::kCapabilitiesRemove,
-                                                     edit.capabilities_remove));
+    COAM_ASSIGN_OR_RETURN(Isolator isolator,
+                          MakeSet(IsolatorKind::kCapabilitiesRemove, edit.capabilities_remove));
     SetIsolator(AppOf(m).isolators, std::move(isolator));
   }
   if (!edit.seccomp_mode.empty()) COAM_RETURN_IF_ERROR(SetSeccomp(edit, AppOf(m)));
@@ -161,8 +159,8 @@ absl::Status RemoveThings(const ManifestEdit& edit, ImageManifest& m) {
     if (!Erase(m.annotations, name)) return Missing("annotation", name);
   }
   for (const std::string& name : edit.remove_dependencies) {
-    if (std::erase_if(m.dependencies,
-                      [&](const Dependency& d) { return d.image_name == name; }) == 0) {
+    if (std::erase_if(m.dependencies, [&](const Dependency& d) { return d.image_name == name; }) ==
+        0) {
       return Missing("dependency", name);
     }
   }
@@ -172,9 +170,8 @@ absl::Status RemoveThings(const ManifestEdit& edit, ImageManifest& m) {
     if (!Erase(app.environment, name)) return Missing("environment variable", name);
   }
   for (const std::string& name : edit.remove_mounts) {
-    if (std::erase_if(app.mount_points, [&](const MountPoint& p) {
-          return p.name == name || p.path == name;
-        }) == 0) {
+    if (std::erase_if(app.mount_points,
+                      [&](const MountPoint& p) { return p.name == name || p.path == name; }) == 0) {
       return Missing("mount point", name);
     }
   }
@@ -218,9 +215,8 @@ absl::Status Apply(const ManifestEdit& edit, ImageManifest& manifest) {
   if (edit.path_whitelist) next.path_whitelist = *edit.path_whitelist;
   for (const std::string& text : edit.dependencies) {
     COAM_ASSIGN_OR_RETURN(Dependency dependency, ReadDependency(text));
-    std::erase_if(next.dependencies, [&](const Dependency& d) {
-      return d.image_name == dependency.image_name;
-    });
+    std::erase_if(next.dependencies,
+                  [&](const Dependency& d) { return d.image_name == dependency.image_name; });
     next.dependencies.push_back(std::move(dependency));
   }
   COAM_RETURN_IF_ERROR(EditApp(edit, next));

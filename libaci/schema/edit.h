@@ -24,11 +24,11 @@ struct ManifestEdit {
   std::optional<std::string> name, user, group, working_directory;
   std::optional<Texts> exec, supplementary_gids, pre_start, post_stop, path_whitelist;
   StringMap labels, annotations, environment;  // added or changed
-  Texts mounts;        // "NAME,path=/p[,readOnly=true]"
-  Texts ports;         // "NAME,protocol=tcp,port=80[,...]"
-  StringMap isolators;  // name -> value as JSON; replaces all of its name
-  Texts isolator_words;  // "resource/cpu,request=50m,limit=100m"; added
-  Texts dependencies;  // "NAME[,imageid=ID][,size=N][,LABEL=VALUE...]"
+  Texts mounts;                                // "NAME,path=/p[,readOnly=true]"
+  Texts ports;                                 // "NAME,protocol=tcp,port=80[,...]"
+  StringMap isolators;                         // name -> value as JSON; replaces all of its name
+  Texts isolator_words;                        // "resource/cpu,request=50m,limit=100m"; added
+  Texts dependencies;                          // "NAME[,imageid=ID][,size=N][,LABEL=VALUE...]"
   Texts capabilities_retain, capabilities_remove;
   std::string seccomp_mode;  // "retain" or "remove", and ",errno=EPERM"
   Texts seccomp_set;

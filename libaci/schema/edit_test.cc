@@ -76,8 +76,11 @@ TEST_CASE("edit: a bad change changes nothing", "[libaci][schema]") {
   refuse([](ManifestEdit& e) { e.working_directory = "rel"; }, "aci.manifest_invalid");
   refuse([](ManifestEdit& e) { e.ports = {"x,protocol=tcp,port=70000"}; }, "core.invalid_argument");
   refuse([](ManifestEdit& e) { e.isolators = {{"resource/cpu", "{"}}; }, "json.invalid");
-  refuse([](ManifestEdit& e) { e.isolators = {{"resource/cpu", "{\"limit\":\"x\"}"}}; },
-         "aci.quantity");
+  refuse(
+      [](ManifestEdit& e) {
+        e.isolators = {{"resource/cpu", "{\"limit\":\"x\"}"}};
+      },
+      "aci.quantity");
   refuse([](ManifestEdit& e) { e.replace = "{}"; }, "aci.manifest_invalid");
   refuse([](ManifestEdit& e) { e.seccomp_mode = "maybe"; }, "core.invalid_argument");
   refuse([](ManifestEdit& e) { e.dependencies = {"example.com/x,imageid=sha512-1"}; },
