@@ -39,8 +39,8 @@ std::vector<Entry> ReadDatabase(const RootView& root, std::string_view path, boo
 }
 
 const Entry* FindEntry(const std::vector<Entry>& entries, std::string_view name) {
-  const auto it = std::find_if(entries.begin(), entries.end(),
-                               [&](const Entry& e) { return e.name == name; });
+  const auto it =
+      std::find_if(entries.begin(), entries.end(), [&](const Entry& e) { return e.name == name; });
   return it != entries.end() ? &*it : nullptr;
 }
 

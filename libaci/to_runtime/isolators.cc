@@ -16,19 +16,58 @@ constexpr int64_t kCpuPeriodUs = 100'000;
 // System calls that configure the kernel, load code into it, move its clocks, or reach out of the
 // container by handles and other processes' memory.
 constexpr std::string_view kRefused[] = {
-    "acct",           "add_key",           "adjtimex",        "bpf",
-    "clock_adjtime",  "clock_settime",     "create_module",   "delete_module",
-    "finit_module",   "get_kernel_syms",   "init_module",     "ioperm",
-    "iopl",           "kcmp",              "kexec_file_load", "kexec_load",
-    "keyctl",         "lookup_dcookie",    "mount",           "move_mount",
-    "fsopen",         "fsmount",           "fsconfig",        "fspick",
-    "open_tree",      "mount_setattr",     "name_to_handle_at", "nfsservctl",
-    "open_by_handle_at", "perf_event_open", "pivot_root",     "process_vm_readv",
-    "process_vm_writev", "ptrace",         "query_module",    "quotactl",
-    "reboot",         "request_key",       "setns",           "settimeofday",
-    "stime",          "swapoff",           "swapon",          "sysfs",
-    "syslog",         "umount",            "umount2",         "unshare",
-    "uselib",         "userfaultfd",       "ustat",           "vm86",
+    "acct",
+    "add_key",
+    "adjtimex",
+    "bpf",
+    "clock_adjtime",
+    "clock_settime",
+    "create_module",
+    "delete_module",
+    "finit_module",
+    "get_kernel_syms",
+    "init_module",
+    "ioperm",
+    "iopl",
+    "kcmp",
+    "kexec_file_load",
+    "kexec_load",
+    "keyctl",
+    "lookup_dcookie",
+    "mount",
+    "move_mount",
+    "fsopen",
+    "fsmount",
+    "fsconfig",
+    "fspick",
+    "open_tree",
+    "mount_setattr",
+    "name_to_handle_at",
+    "nfsservctl",
+    "open_by_handle_at",
+    "perf_event_open",
+    "pivot_root",
+    "process_vm_readv",
+    "process_vm_writev",
+    "ptrace",
+    "query_module",
+    "quotactl",
+    "reboot",
+    "request_key",
+    "setns",
+    "settimeofday",
+    "stime",
+    "swapoff",
+    "swapon",
+    "sysfs",
+    "syslog",
+    "umount",
+    "umount2",
+    "unshare",
+    "uselib",
+    "userfaultfd",
+    "ustat",
+    "vm86",
     "vm86old",
 };
 
@@ -104,8 +143,8 @@ void SetCapabilities(const std::vector<std::string>& set, run::Spec* spec) {
 
 // Keys that belong to a namespace which the pod has for itself.
 bool IsPodSysctl(std::string_view key) {
-  constexpr std::string_view kIpc[] = {"kernel.msgmax", "kernel.msgmnb", "kernel.msgmni",
-                                       "kernel.sem",    "kernel.shmall", "kernel.shmmax",
+  constexpr std::string_view kIpc[] = {"kernel.msgmax", "kernel.msgmnb",         "kernel.msgmni",
+                                       "kernel.sem",    "kernel.shmall",         "kernel.shmmax",
                                        "kernel.shmmni", "kernel.shm_rmid_forced"};
   return key.starts_with("net.") || key.starts_with("fs.mqueue.") ||
          std::find(std::begin(kIpc), std::end(kIpc), key) != std::end(kIpc);
@@ -116,12 +155,8 @@ absl::Status ApplyOne(const IsolatorValue& value, std::string_view name, run::Sp
   switch (value.kind) {
     case IsolatorKind::kMemory:
     case IsolatorKind::kCpu:
-    case IsolatorKind::kCpuShares:
-      ApplyResources(value, &*spec->linux_.resources);
-      break;
-    case IsolatorKind::kCapabilitiesRetain:
-      SetCapabilities(value.set, spec);
-      break;
+    case IsolatorKind::kCpuShares: ApplyResources(value, &*spec->linux_.resources); break;
+    case IsolatorKind::kCapabilitiesRetain: SetCapabilities(value.set, spec); break;
     case IsolatorKind::kCapabilitiesRemove: {
       std::vector<std::string> left = DefaultSet();
       std::erase_if(left, [&](const std::string& capability) {
@@ -131,8 +166,7 @@ absl::Status ApplyOne(const IsolatorValue& value, std::string_view name, run::Sp
       break;
     }
     case IsolatorKind::kSeccompRetain:
-    case IsolatorKind::kSeccompRemove:
-      return ApplySeccomp(value, spec);
+    case IsolatorKind::kSeccompRemove: return ApplySeccomp(value, spec);
     case IsolatorKind::kNoNewPrivileges:
       spec->process->no_new_privileges = value.no_new_privileges;
       break;
@@ -159,9 +193,7 @@ absl::Status ApplyOne(const IsolatorValue& value, std::string_view name, run::Sp
     case IsolatorKind::kBlockBandwidth:
     case IsolatorKind::kBlockIops:
     case IsolatorKind::kNetworkBandwidth:
-    case IsolatorKind::kUnknown:
-      ignored->emplace_back(name);
-      break;
+    case IsolatorKind::kUnknown: ignored->emplace_back(name); break;
   }
   return absl::OkStatus();
 }
@@ -191,7 +223,8 @@ void ApplyResources(const IsolatorValue& value, run::Resources* resources) {
       if (!resources->cpu.has_value()) resources->cpu.emplace();
       if (value.limit.has_value()) {
         // Thousandths of a core as microseconds of each period; the kernel's least is 1 ms.
-        resources->cpu->quota = std::max<int64_t>(value.limit->MilliValue() * kCpuPeriodUs / 1000, 1000);
+        resources->cpu->quota =
+            std::max<int64_t>(value.limit->MilliValue() * kCpuPeriodUs / 1000, 1000);
         resources->cpu->period = static_cast<uint64_t>(kCpuPeriodUs);
       }
       if (value.request.has_value() && !resources->cpu->shares.has_value()) {
@@ -204,8 +237,7 @@ void ApplyResources(const IsolatorValue& value, run::Resources* resources) {
       if (!resources->cpu.has_value()) resources->cpu.emplace();
       resources->cpu->shares = static_cast<uint64_t>(value.number);
       break;
-    default:
-      break;
+    default: break;
   }
 }
 
@@ -214,8 +246,7 @@ absl::Status ApplyIsolators(const std::vector<Isolator>& isolators, const Runtim
   SetCapabilities(DefaultSet(), spec);
   if (!input.insecure_seccomp) spec->linux_.seccomp = DefaultSeccomp();
   const auto asks = [&](IsolatorKind kind) { return FindIsolator(isolators, kind) != nullptr; };
-  const bool filtered =
-      asks(IsolatorKind::kSeccompRetain) || asks(IsolatorKind::kSeccompRemove);
+  const bool filtered = asks(IsolatorKind::kSeccompRetain) || asks(IsolatorKind::kSeccompRemove);
   for (const Isolator& isolator : isolators) {
     COAM_ASSIGN_OR_RETURN(const IsolatorValue value, ReadIsolator(isolator));
     if (input.insecure_seccomp && (value.kind == IsolatorKind::kSeccompRetain ||

@@ -16,11 +16,10 @@ constexpr char kPath[] = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbi
 
 // Kernel files that tell of or act on the whole machine.
 constexpr const char* kMasked[] = {
-    "/proc/acpi",       "/proc/asound",      "/proc/config.gz", "/proc/kallsyms",
-    "/proc/kcore",      "/proc/keys",        "/proc/kmem",      "/proc/latency_stats",
-    "/proc/mem",        "/proc/sched_debug", "/proc/scsi",      "/proc/timer_list",
-    "/proc/timer_stats", "/sys/firmware",    "/sys/hypervisor", "/sys/module",
-    "/sys/power",
+    "/proc/acpi",  "/proc/asound",     "/proc/config.gz",     "/proc/kallsyms", "/proc/kcore",
+    "/proc/keys",  "/proc/kmem",       "/proc/latency_stats", "/proc/mem",      "/proc/sched_debug",
+    "/proc/scsi",  "/proc/timer_list", "/proc/timer_stats",   "/sys/firmware",  "/sys/hypervisor",
+    "/sys/module", "/sys/power",
 };
 constexpr const char* kReadOnly[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
                                      "/proc/sysrq-trigger"};
@@ -53,9 +52,9 @@ absl::Status AddVolumes(const RuntimeInput& input, const App& app, run::Spec* sp
   COAM_ASSIGN_OR_RETURN(const std::vector<MountPlan> plans,
                         PlanMounts(*input.pod, *input.app, app));
   for (const MountPlan& plan : plans) {
-    const auto bound = std::find_if(
-        input.volumes.begin(), input.volumes.end(),
-        [&](const BoundVolume& volume) { return volume.volume.name == plan.volume; });
+    const auto bound =
+        std::find_if(input.volumes.begin(), input.volumes.end(),
+                     [&](const BoundVolume& volume) { return volume.volume.name == plan.volume; });
     if (bound == input.volumes.end()) {
       return base::Fail("aci.volume_unmet") << "app " << input.app->name << ": volume '"
                                             << plan.volume << "' has no place on the host";
@@ -69,9 +68,8 @@ absl::Status AddVolumes(const RuntimeInput& input, const App& app, run::Spec* sp
 
 void AddNamespaces(const RuntimeInput& input, run::Spec* spec) {
   for (const char* type : {"mount", "pid", "ipc", "uts", "network", "cgroup"}) {
-    const auto given =
-        std::find_if(input.namespaces.begin(), input.namespaces.end(),
-                     [&](const auto& entry) { return entry.first == type; });
+    const auto given = std::find_if(input.namespaces.begin(), input.namespaces.end(),
+                                    [&](const auto& entry) { return entry.first == type; });
     if (given == input.namespaces.end()) {
       spec->linux_.namespaces.push_back({type, ""});
     } else if (!given->second.empty()) {
@@ -149,12 +147,11 @@ absl::StatusOr<run::Resources> PodLimits(const PodManifest& pod, const base::Op&
     switch (value.kind) {
       case IsolatorKind::kMemory:
       case IsolatorKind::kCpu:
-      case IsolatorKind::kCpuShares:
-        internal::ApplyResources(value, &out);
-        break;
+      case IsolatorKind::kCpuShares: internal::ApplyResources(value, &out); break;
       default:
-        op.AddNote("pod.isolator_ignored", "pod",
-                   absl::StrCat("isolator ", isolator.name, " is not enforced for a pod as a whole"));
+        op.AddNote(
+            "pod.isolator_ignored", "pod",
+            absl::StrCat("isolator ", isolator.name, " is not enforced for a pod as a whole"));
     }
   }
   return out;

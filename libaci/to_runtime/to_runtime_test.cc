@@ -24,8 +24,9 @@ class FakeRoot : public RootView {
     return base::Fail("aci.not_found") << path;
   }
   std::map<std::string, std::string> files = {
-      {"etc/passwd", "root:x:0:0:root:/root:/bin/sh\nbroken\nuser1:x:1000:100::/home/u:/bin/ash\n"
-                     "2000:x:5:5::/:/bin/sh\n"},
+      {"etc/passwd",
+       "root:x:0:0:root:/root:/bin/sh\nbroken\nuser1:x:1000:100::/home/u:/bin/ash\n"
+       "2000:x:5:5::/:/bin/sh\n"},
       {"etc/group", "root:x:0:\ngroup1:x:100:user1\n"}};
 };
 
@@ -129,7 +130,8 @@ TEST_CASE("to_runtime: isolators become resources, capabilities and filters",
 TEST_CASE("to_runtime: what cannot be enforced is told, or refused when strict",
           "[libaci][to_runtime]") {
   World world;
-  world.image.app->isolators.push_back({"resource/network-bandwidth", R"({"default":true,"limit":"1G"})", {}});
+  world.image.app->isolators.push_back(
+      {"resource/network-bandwidth", R"({"default":true,"limit":"1G"})", {}});
   auto out = ToRuntime(world.input, base::Op());
   REQUIRE_OK(out);
   CHECK(out->ignored_isolators == std::vector<std::string>{"resource/network-bandwidth"});

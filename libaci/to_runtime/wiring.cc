@@ -37,9 +37,9 @@ absl::StatusOr<const Volume*> FindVolume(const PodManifest& pod, const Mount& mo
                                          std::string_view app) {
   if (mount.app_volume.has_value()) return &*mount.app_volume;
   if (const Volume* volume = pod.FindVolume(mount.volume)) return volume;
-  return base::Fail("aci.volume_unmet") << "app " << app << ": mount " << mount.path
-                                        << " wants volume '" << mount.volume
-                                        << "', which the pod does not have";
+  return base::Fail("aci.volume_unmet")
+         << "app " << app << ": mount " << mount.path << " wants volume '" << mount.volume
+         << "', which the pod does not have";
 }
 
 }  // namespace
@@ -50,9 +50,8 @@ absl::StatusOr<std::vector<MountPlan>> PlanMounts(const PodManifest& pod, const 
   for (const Mount& mount : app.mounts) {
     COAM_ASSIGN_OR_RETURN(const Volume* volume, FindVolume(pod, mount, app.name));
     const std::string path = Clean(mount.path);
-    const auto point =
-        std::find_if(effective.mount_points.begin(), effective.mount_points.end(),
-                     [&](const MountPoint& p) { return Clean(p.path) == path; });
+    const auto point = std::find_if(effective.mount_points.begin(), effective.mount_points.end(),
+                                    [&](const MountPoint& p) { return Clean(p.path) == path; });
     const bool read_only = point != effective.mount_points.end() && point->read_only;
     out.push_back(MakePlan(path, *volume, read_only, false));
   }
@@ -112,8 +111,8 @@ absl::StatusOr<std::vector<PortForward>> PlanPorts(
              << forward.host_port << " on do not exist";
     }
     for (const PortForward& other : out) {
-      const bool same_address = other.host_ip == forward.host_ip || other.host_ip.empty() ||
-                                forward.host_ip.empty();
+      const bool same_address =
+          other.host_ip == forward.host_ip || other.host_ip.empty() || forward.host_ip.empty();
       const bool overlap = other.host_port < forward.host_port + forward.count &&
                            forward.host_port < other.host_port + other.count;
       if (same_address && overlap && other.protocol == forward.protocol) {
