@@ -167,7 +167,7 @@ class Images(world.World):
     def test_signature_that_is_a_page(self):
         self.trust()
         self.publish(self.aci, b"<html>not here</html>")
-        self.fetch("signature")
+        self.fetch("OpenPGP|signature")
 
     def test_signature_too_large(self):
         self.trust()
@@ -181,10 +181,14 @@ class Images(world.World):
                  self.path("bad.gpg"))
 
     def test_trust_without_a_prefix(self):
-        self.bad("prefix", "trust", self.key)
+        code, _, err = self.rkt("trust", self.key)
+        self.assertEqual(code, world.RKT_ERROR)
+        self.assertIn("--prefix=NAME", err)
 
     def test_trust_without_a_terminal_to_ask_on(self):
-        self.bad("fingerprint|terminal|review", "trust", f"--prefix={NAME}", self.key)
+        code, _, err = self.rkt("trust", f"--prefix={NAME}", self.key)
+        self.assertEqual(code, world.RKT_ERROR)
+        self.assertIn("--skip-fingerprint-review", err)
 
     # Servers.
 
@@ -271,7 +275,7 @@ class Images(world.World):
         self.bad_image("manifest", inputs.aci(False))
 
     def test_manifest_that_is_no_json(self):
-        self.bad_image("json|manifest", inputs.aci(b"{"))
+        self.bad_image("line 1, column 2", inputs.aci(b"{"))
 
     def test_manifest_of_another_kind(self):
         manifest = inputs.aci_manifest()
@@ -283,7 +287,7 @@ class Images(world.World):
         self.bad_image("limit|than", inputs.aci(manifest))
 
     def test_manifest_with_a_name_twice(self):
-        self.bad_image("twice|duplicate", inputs.aci(
+        self.bad_image("second time", inputs.aci(
             json.dumps(inputs.aci_manifest()).replace(
                 '"acKind"', '"acKind": "ImageManifest", "acKind"', 1).encode()))
 
@@ -308,8 +312,10 @@ class Images(world.World):
                 {"imageName": other, "labels": [{"name": "version", "value": "1"}]}]))
             self.publish(data, self.sign(data), name)
         self.trust(prefix="example.com")
-        self.fetch("circle|cycle", "example.com/a:1")
-        self.rkt("image", "rm", "example.com/a:1", "example.com/b:1")
+        self.fetch("which depends on it", "example.com/a:1")
+        # What was sound by itself may have come in.
+        for name in ("example.com/a:1", "example.com/b:1"):
+            self.rkt("image", "rm", name)
 
     def test_dependency_of_another_id(self):
         base = inputs.aci(inputs.aci_manifest("example.com/base"))
@@ -320,7 +326,8 @@ class Images(world.World):
         self.publish(data, self.sign(data))
         self.trust(prefix="example.com")
         self.fetch("sha512|ID")
-        self.rkt("image", "rm", "example.com/base:1", NAME + ":1")
+        for name in ("example.com/base:1", NAME + ":1"):
+            self.rkt("image", "rm", name)
 
     def test_disk_full(self):
         os.mkdir(self.path("rkt"))
@@ -395,7 +402,7 @@ class Images(world.World):
         code, _, err = self.interrupt(
             lambda: os.path.exists(uuid) and time.sleep(1) is None,
             *self.words("run", "--net=none", "--uuid-file-save", uuid, NAME + ":1"), name="rkt")
-        self.assertNotEqual(code, 0, err)
+        self.assertIn("stopping pod", err)
         os.unlink(uuid)
         self.assertEqual(self.rkt("gc", "--grace-period=0s")[0], 0)
         self.assertEqual(self.rkt("image", "rm", NAME + ":1")[0], 0)
@@ -427,7 +434,7 @@ class Builds(world.World):
             with self.subTest(words=words):
                 code, _, err = self.build(*words)
                 self.assertNotEqual(code, 0)
-                self.assertIn("acbuild: ", err)
+                self.assertTrue(err.strip())
         self.assertEqual(self.build("cat-manifest")[1], before)
 
     def test_remove_what_is_not_there(self):
