@@ -89,9 +89,8 @@ coam_code coam_aci_discover(coam_aci_client* client, coam_context* context, cons
     std::vector<aci::Endpoint> endpoints;
     std::vector<std::string> keys;
     if (opt.Bool("images")) {
-      COAM_ASSIGN_OR_RETURN(endpoints,
-                            aci::DiscoverEndpoints(app, client->client->transport(), discovery,
-                                                   call.op(), &steps));
+      COAM_ASSIGN_OR_RETURN(endpoints, aci::DiscoverEndpoints(app, client->client->transport(),
+                                                              discovery, call.op(), &steps));
     }
     if (opt.Bool("keys")) {
       COAM_ASSIGN_OR_RETURN(
@@ -147,18 +146,16 @@ coam_code coam_aci_fetch_start(coam_aci_client* client, coam_aci_store* store,
     COAM_RETURN_IF_ERROR(capi::NotNull(ret_job, "ret_job"));
     COAM_RETURN_IF_ERROR(capi::OptionReader::For(kFetch, options).status());
     COAM_ASSIGN_OR_RETURN(
-        *ret_job,
-        capi::StartJob(kFetch, context, options,
-                       [client = capi::Ref<coam_aci_client>::Share(client),
-                        store = capi::Ref<coam_aci_store>::Share(store),
-                        image = std::string(image)](
-                           const base::Op& op,
-                           const coam_options* own) -> absl::StatusOr<capi::Ref<capi::Object>> {
-                         COAM_ASSIGN_OR_RETURN(
-                             std::string json,
-                             Fetch(*client, *store->store, image, own, nullptr, op));
-                         return capi::Ref<capi::Object>::Adopt(new coam_buf(std::move(json)));
-                       }));
+        *ret_job, capi::StartJob(
+                      kFetch, context, options,
+                      [client = capi::Ref<coam_aci_client>::Share(client),
+                       store = capi::Ref<coam_aci_store>::Share(store), image = std::string(image)](
+                          const base::Op& op,
+                          const coam_options* own) -> absl::StatusOr<capi::Ref<capi::Object>> {
+                        COAM_ASSIGN_OR_RETURN(std::string json, Fetch(*client, *store->store, image,
+                                                                      own, nullptr, op));
+                        return capi::Ref<capi::Object>::Adopt(new coam_buf(std::move(json)));
+                      }));
     return absl::OkStatus();
   });
 }

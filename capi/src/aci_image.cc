@@ -96,8 +96,7 @@ coam_code coam_aci_validate(coam_context* context, const char* path, const coam_
 }
 
 coam_code coam_aci_build(coam_context* context, const char* layout, const char* output,
-                         const coam_options* options, coam_buf** ret_json,
-                         coam_error** ret_error) {
+                         const coam_options* options, coam_buf** ret_json, coam_error** ret_error) {
   return COAM_BOUNDARY(ret_error, {
     COAM_RETURN_IF_ERROR(capi::NotNull(layout, "layout"));
     COAM_RETURN_IF_ERROR(capi::NotNull(output, "output"));
@@ -126,8 +125,8 @@ coam_code coam_aci_manifest_edit(coam_context* context, const char* manifest,
 }
 
 coam_code coam_aci_patch(coam_context* context, const char* path, const char* output,
-                         const coam_options* edit, const coam_options* options,
-                         coam_buf** ret_json, coam_error** ret_error) {
+                         const coam_options* edit, const coam_options* options, coam_buf** ret_json,
+                         coam_error** ret_error) {
   return COAM_BOUNDARY(ret_error, {
     COAM_RETURN_IF_ERROR(capi::NotNull(path, "path"));
     COAM_RETURN_IF_ERROR(capi::NotNull(output, "output"));
@@ -136,14 +135,13 @@ coam_code coam_aci_patch(coam_context* context, const char* path, const char* ou
     COAM_ASSIGN_OR_RETURN(const auto opt, capi::OptionReader::For("aci.build", options));
     COAM_ASSIGN_OR_RETURN(const auto build, capi::ReadAciBuild(opt));
     const capi::Call call(context, options);
-    COAM_ASSIGN_OR_RETURN(
-        const auto info,
-        aci::PatchImageFile(
-            path, output, build,
-            [&](std::string_view old) -> absl::StatusOr<std::string> {
-              return EditText(old, change, call.op());
-            },
-            call.op()));
+    COAM_ASSIGN_OR_RETURN(const auto info,
+                          aci::PatchImageFile(
+                              path, output, build,
+                              [&](std::string_view old) -> absl::StatusOr<std::string> {
+                                return EditText(old, change, call.op());
+                              },
+                              call.op()));
     *ret_json = new coam_buf(aci::InfoJson(info));
     return absl::OkStatus();
   });

@@ -45,12 +45,13 @@ constexpr OptionRow kClientRows[] = {
     {"no-proxy", kString, "", "1.0", "hosts that need no proxy, with commas"},
 };
 // Where and how to ask; the beginning of several families.
-#define COAM_ACI_DISCOVERY_ROWS                                                                   \
-  {"allow-http", kBool, "false", "1.0", "plain http where https fails, and http URLs"},           \
-      {"insecure-tls", kBool, "false", "1.0", "take any certificate"},                            \
-      {"port", kInt, "0", "1.0", "port of the pages instead of 443"},                             \
-      {"simple", kBool, "false", "1.0", "try https://NAME-VERSION-OS-ARCH.aci first"},            \
-      {"header", kList, "", "1.0", "HOST NAME=VALUE: a header for one host, over https only"}
+#define COAM_ACI_DISCOVERY_ROWS                                                           \
+  {"allow-http", kBool, "false", "1.0", "plain http where https fails, and http URLs"},   \
+      {"insecure-tls", kBool, "false", "1.0", "take any certificate"},                    \
+      {"port", kInt, "0", "1.0", "port of the pages instead of 443"},                     \
+      {"simple", kBool, "false", "1.0", "try https://NAME-VERSION-OS-ARCH.aci first"}, {  \
+    "header", kList, "", "1.0", "HOST NAME=VALUE: a header for one host, over https only" \
+  }
 constexpr OptionRow kDiscoverRows[] = {
     COAM_ACI_DISCOVERY_ROWS,
     {"images", kBool, "true", "1.0", "look for the image"},
@@ -133,9 +134,9 @@ constexpr OptionFamily kFamilies[] = {
     {"aci.edit", "changing an image manifest", kEditRows},
 };
 
-constexpr const char* kFeatures[] = {"aci.build",      "aci.discovery.meta", "aci.discovery.simple",
-                                     "aci.fetch.resume", "aci.render",       "aci.store",
-                                     "aci.validate"};
+constexpr const char* kFeatures[] = {
+    "aci.build",  "aci.discovery.meta", "aci.discovery.simple", "aci.fetch.resume",
+    "aci.render", "aci.store",          "aci.validate"};
 
 absl::Status OneOf(std::string_view key, std::string_view value, std::string_view choices) {
   return base::Fail("core.invalid_argument")

@@ -30,9 +30,8 @@ std::string Base64(std::string_view in) {
 
 std::vector<std::string> ConfigFiles(const Invocation& in, const std::string& kind) {
   std::vector<std::string> out;
-  for (const std::string& base :
-       {in.Value("system-config", "/usr/lib/rkt"), in.Value("local-config", "/etc/rkt"),
-        in.Value("user-config")}) {
+  for (const std::string& base : {in.Value("system-config", "/usr/lib/rkt"),
+                                  in.Value("local-config", "/etc/rkt"), in.Value("user-config")}) {
     if (base.empty()) continue;
     const std::string path = base + "/" + kind;
     DIR* dir = opendir(path.c_str());
