@@ -116,7 +116,7 @@ class Handler(BaseHTTPRequestHandler):
         if big and how == "evil": body = body[:-1] + b"X"
         if big and how == "short": return self.reply(200, body[:-5])
         if big and how == "long": return self.reply(200, body + b"tail")
-        if big and how == "stall": 
+        if big and how == "stall":
             self.reply(200, body[:500000], length=len(body))
             time.sleep(60)
             return
@@ -142,7 +142,7 @@ class Handler(BaseHTTPRequestHandler):
             if how == "refuse": return self.reply(413, b"")
             key = "u%d" % self.number("upload")
             uploads[key] = b""
-            to = {"relative": "/v2/relative/blobs/uploads/%s?_state=a%%2Fb", 
+            to = {"relative": "/v2/relative/blobs/uploads/%s?_state=a%%2Fb",
                   "absolute": "http://%s/v2/absolute/blobs/uploads/%%s" % self.headers["Host"]}.get(how, "/v2/" + how + "/blobs/uploads/%s")
             return self.reply(202, b"", [("Location", to % key)])
         key = parts[5]
