@@ -43,6 +43,20 @@ class Readme(unittest.TestCase):
         self.assertLess(size, 12)
         self.assertAlmostEqual(size, said, delta=0.5)
 
+    def test_the_reference_of_commands_is_current(self):
+        made = subprocess.run([world.COAM, "help", "--markdown"], capture_output=True, text=True,
+                              check=True).stdout
+        with open(os.path.join(world.ROOT, "docs/reference/commands.md"), encoding="utf-8") as file:
+            self.assertEqual(file.read(), made,
+                             "run: coam help --markdown > docs/reference/commands.md")
+
+    def test_every_name_has_a_manual_page(self):
+        for name in ("coam", "rkt", "acbuild", "actool", "cnitool", "runc"):
+            page = subprocess.run([world.COAM, "help", "--man", name], capture_output=True,
+                                  text=True, check=True).stdout
+            self.assertTrue(page.startswith(f".TH {name} 1 "))
+            self.assertIn("\n.SH COMMANDS\n.SS ", page)
+
     @unittest.skipUnless(os.geteuid() == 0, "needs root")
     def test_its_program_runs_an_image(self):
         source, program = os.path.join(self.work, "app.c"), os.path.join(self.work, "app")
