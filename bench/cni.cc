@@ -93,8 +93,8 @@ double Together(cni::Client& client, const cni::NetworkList& list, int count, do
     return Ms(start);
   };
   const base::Op op;
-  double add = all(
-      [&](const cni::Runtime& r) { return client.AddNetworkList(op, list, r).status(); });
+  double add =
+      all([&](const cni::Runtime& r) { return client.AddNetworkList(op, list, r).status(); });
   *del = all([&](const cni::Runtime& r) { return client.DelNetworkList(op, list, r); });
   return add;
 }
@@ -125,11 +125,12 @@ int Run(int rounds) {
       {"loopback", R"({"type":"loopback"})"},
       {"bridge + host-local", absl::StrCat(R"({"type":"bridge","bridge":"br0",)", ipam, "}")},
       {"ptp + host-local", absl::StrCat(R"({"type":"ptp",)", ipam, "}")},
-      {"bridge + ipMasq", absl::StrCat(
-          R"({"type":"bridge","bridge":"br0","isGateway":true,"ipMasq":true,)", ipam, "}")},
-      {"bridge + ipMasq + portmap", absl::StrCat(
-          R"({"type":"bridge","bridge":"br0","isGateway":true,"ipMasq":true,)", ipam,
-          R"(},{"type":"portmap","capabilities":{"portMappings":true}})")},
+      {"bridge + ipMasq",
+       absl::StrCat(R"({"type":"bridge","bridge":"br0","isGateway":true,"ipMasq":true,)", ipam,
+                    "}")},
+      {"bridge + ipMasq + portmap",
+       absl::StrCat(R"({"type":"bridge","bridge":"br0","isGateway":true,"ipMasq":true,)", ipam,
+                    R"(},{"type":"portmap","capabilities":{"portMappings":true}})")},
   };
   printf("ms, median / minimum of %d, taking turns\n", rounds);
   printf("%-27s %-18s %-18s %-18s %-18s\n", "", "ADD in process", "ADD programs", "DEL in process",
@@ -146,8 +147,8 @@ int Run(int rounds) {
     printf("%-27s %-18s %-18s %-18s %-18s\n", name, Show(ours.add).c_str(),
            Show(theirs.add).c_str(), Show(ours.del).c_str(), Show(theirs.del).c_str());
   }
-  auto list = cni::ParseNetworkList(absl::StrCat(
-      R"({"cniVersion":"1.0.0","name":"bench","plugins":[)", cases[3].second, "]}"));
+  auto list = cni::ParseNetworkList(
+      absl::StrCat(R"({"cniVersion":"1.0.0","name":"bench","plugins":[)", cases[3].second, "]}"));
   double del[2];
   double add[2] = {Together(in_process, *list, 32, &del[0]),
                    Together(with_programs, *list, 32, &del[1])};

@@ -14,14 +14,7 @@ namespace {
 
 // The modules in reading order; a part that is not built keeps its row and says so in features.
 constexpr Module (*kModules[])() = {
-    CoreModule,
-    AciModule,
-    CniModule,
-    OciModule,
-    PodModule,
-    SigModule,
-    TufModule,
-    RunModule,
+    CoreModule, AciModule, CniModule, OciModule, PodModule, SigModule, TufModule, RunModule,
 };
 
 // A limit's default as text, made at compile time.

@@ -58,7 +58,8 @@ std::string FlagRows(const Personality& personality, const Command* command, boo
 std::string Markdown() {
   std::string out =
       "# Commands\n\nMade by `coam help --markdown` from the tables that the parser uses; do not "
-      "edit.\nCalled by a link of another name (`coam install-links DIR`), or with that name as its "
+      "edit.\nCalled by a link of another name (`coam install-links DIR`), or with that name as "
+      "its "
       "first word, the tool\ntakes that program's words, flags and exit codes.\n\n";
   for (const Personality& personality : Personalities()) {
     out += "- [" + std::string(personality.name) + "](#" + std::string(personality.name) +
@@ -109,9 +110,10 @@ std::string FlagParagraphs(const Personality& personality, const Command* comman
 
 std::string ManualPage(const Personality& personality) {
   const std::string name(personality.name);
-  std::string out = ".TH " + name + " 1 \"\" \"coaming " + coam_version_string() + "\"\n.SH NAME\n" +
-                    Roff(name) + " \\- " + Roff(personality.summary) + "\n.SH SYNOPSIS\n.B " +
-                    Roff(name) + "\nCOMMAND [FLAGS] [ARGS]\n.SH OPTIONS\nOf every command:\n" +
+  std::string out = ".TH " + name + " 1 \"\" \"coaming " + coam_version_string() +
+                    "\"\n.SH NAME\n" + Roff(name) + " \\- " + Roff(personality.summary) +
+                    "\n.SH SYNOPSIS\n.B " + Roff(name) +
+                    "\nCOMMAND [FLAGS] [ARGS]\n.SH OPTIONS\nOf every command:\n" +
                     FlagParagraphs(personality, nullptr, false) + ".SH COMMANDS\n";
   for (const Command& command : personality.commands()) {
     if (command.hidden) continue;

@@ -121,7 +121,8 @@ absl::Status EnsureAddress(Netlink* host, const Link& bridge, const IpNet& addre
   for (const IpNet& each : have) {
     if (each == address) return absl::OkStatus();
     // Several IPv6 subnets may live on one bridge.
-    if (address.ip.family == 6 && !each.Contains(address.ip) && !address.Contains(each.ip)) continue;
+    if (address.ip.family == 6 && !each.Contains(address.ip) && !address.Contains(each.ip))
+      continue;
     if (!force) {
       return base::Fail("cni.link") << bridge.name << " has the address " << each.ToString()
                                     << ", which is not " << address.ToString();
@@ -146,8 +147,8 @@ absl::Status WaitForPort(const base::Op& op, Netlink* host, Link* port) {
       return base::Fail("cni.link") << "bridge port " << port->name << " does not come up";
     }
     COAM_RETURN_IF_ERROR(op.Check());
-    pollfd wait = {.fd = op.cancel() != nullptr ? op.cancel()->fd() : -1, .events = POLLIN,
-                   .revents = 0};
+    pollfd wait = {
+        .fd = op.cancel() != nullptr ? op.cancel()->fd() : -1, .events = POLLIN, .revents = 0};
     (void)poll(&wait, 1, kPortStepMs);
   }
 }

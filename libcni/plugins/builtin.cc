@@ -120,8 +120,7 @@ class All final : public BuiltinPlugins {
     if (in.version.empty()) in.version = kOldestVersion;
     if (call.verb == "ADD") {
       if (in.netns.empty()) {
-        return base::Fail("cni.plugin.environment").Detail("cni.code", 4)
-               << "CNI_NETNS is missing";
+        return base::Fail("cni.plugin.environment").Detail("cni.code", 4) << "CNI_NETNS is missing";
       }
       COAM_ASSIGN_OR_RETURN(Result result, row->add(op, in));
       COAM_ASSIGN_OR_RETURN(Result converted, ConvertResult(result, in.version));

@@ -126,12 +126,12 @@ absl::Status ForwardAdd(const PluginInput& in, const Forwarding& forwarding, con
   const std::string family = FamilyName(address);
   const std::string table = absl::StrCat(family, " cni_hostport");
   const std::string comment = absl::StrCat(" comment \"", ContainerComment(in), "\"\n");
-  std::string commands = absl::StrCat(
-      "add table ", table, " { comment \"CNI portmap plugin\"; }\n", "add chain ", table,
-      " hostports\n", "add chain ", table, " hostip_hostports\n", "add chain ", table,
-      " hostports_all\n", "flush chain ", table, " hostports_all\n", "add rule ", table,
-      " hostports_all jump hostip_hostports\n", "add rule ", table,
-      " hostports_all jump hostports\n");
+  std::string commands =
+      absl::StrCat("add table ", table, " { comment \"CNI portmap plugin\"; }\n", "add chain ",
+                   table, " hostports\n", "add chain ", table, " hostip_hostports\n", "add chain ",
+                   table, " hostports_all\n", "flush chain ", table, " hostports_all\n",
+                   "add rule ", table, " hostports_all jump hostip_hostports\n", "add rule ", table,
+                   " hostports_all jump hostports\n");
   for (const char* hook : {"prerouting", "output"}) {
     absl::StrAppend(&commands, "add chain ", table, " ", hook, " { type nat hook ", hook,
                     " priority ", std::string_view(hook) == "output" ? "-100" : "dstnat", "; }\n",
@@ -185,8 +185,8 @@ absl::Status ForwardCheck(const PluginInput& in, const Forwarding& forwarding, c
   COAM_ASSIGN_OR_RETURN(Nft nft, Nft::New());
   const std::string comment = ContainerComment(in);
   auto count = [&](const char* chain) -> absl::StatusOr<int> {
-    COAM_ASSIGN_OR_RETURN(
-        auto rules, nft.Rules(absl::StrCat(FamilyName(address), " cni_hostport ", chain)));
+    COAM_ASSIGN_OR_RETURN(auto rules,
+                          nft.Rules(absl::StrCat(FamilyName(address), " cni_hostport ", chain)));
     int found = 0;
     for (const NftRule& rule : rules) found += rule.comment == comment;
     return found;

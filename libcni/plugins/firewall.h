@@ -19,8 +19,7 @@ namespace coaming::cni {
 absl::Status MasqueradeAdd(const PluginInput& in, const std::vector<IpNet>& addresses);
 absl::Status MasqueradeDel(const PluginInput& in);
 // MasqueradeGc removes the network's rules for attachments that `keep` does not know.
-absl::Status MasqueradeGc(std::string_view network,
-                          const std::vector<AttachmentId>& keep);
+absl::Status MasqueradeGc(std::string_view network, const std::vector<AttachmentId>& keep);
 
 struct Forwarding {
   bool snat = true;

@@ -27,9 +27,7 @@ constexpr int64_t kMaxResolvConf = 1 << 20;
 struct Range {
   IpNet subnet;
   Ip first, last, gateway;
-  bool Contains(const Ip& ip) const {
-    return subnet.Contains(ip) && !(ip < first) && !(last < ip);
-  }
+  bool Contains(const Ip& ip) const { return subnet.Contains(ip) && !(ip < first) && !(last < ip); }
   std::string ToString() const { return absl::StrCat(first.ToString(), "-", last.ToString()); }
 };
 
@@ -44,9 +42,8 @@ struct Config {
 };
 
 std::string SetText(const RangeSet& set) {
-  return absl::StrJoin(set, ",", [](std::string* out, const Range& r) {
-    absl::StrAppend(out, r.ToString());
-  });
+  return absl::StrJoin(
+      set, ",", [](std::string* out, const Range& r) { absl::StrAppend(out, r.ToString()); });
 }
 
 const Range* RangeFor(const RangeSet& set, const Ip& ip) {
@@ -94,7 +91,8 @@ absl::StatusOr<Range> ReadRange(const Value& object) {
 
 absl::StatusOr<RangeSet> ReadSet(const Value& list) {
   RangeSet set;
-  if (!list.is_array() || list.empty()) return ConfError("ipam.ranges", "a list of lists of ranges");
+  if (!list.is_array() || list.empty())
+    return ConfError("ipam.ranges", "a list of lists of ranges");
   for (const Value& item : list.items()) {
     COAM_ASSIGN_OR_RETURN(Range range, ReadRange(item));
     if (!set.empty() && set[0].subnet.ip.family != range.subnet.ip.family) {
@@ -163,11 +161,14 @@ absl::StatusOr<Dns> ReadResolvConf(const base::Op& op, const std::string& path) 
   COAM_ASSIGN_OR_RETURN(std::string text,
                         base::ReadHostFile(op, path, kMaxResolvConf, "resolv_conf_bytes"));
   for (std::string_view line : absl::StrSplit(text, '\n')) {
-    std::vector<std::string> words = absl::StrSplit(line, absl::ByAnyChar(" \t\r"), absl::SkipEmpty());
+    std::vector<std::string> words =
+        absl::StrSplit(line, absl::ByAnyChar(" \t\r"), absl::SkipEmpty());
     if (words.size() < 2 || words[0][0] == '#' || words[0][0] == ';') continue;
     if (words[0] == "nameserver") dns.nameservers.push_back(words[1]);
     if (words[0] == "domain") dns.domain = words[1];
-    auto* list = words[0] == "search" ? &dns.search : words[0] == "options" ? &dns.options : nullptr;
+    auto* list = words[0] == "search"    ? &dns.search
+                 : words[0] == "options" ? &dns.options
+                                         : nullptr;
     if (list != nullptr) list->insert(list->end(), words.begin() + 1, words.end());
   }
   return dns;
@@ -259,8 +260,8 @@ absl::StatusOr<IpConfig> Allocate(const base::Op& op, const PluginInput& in, con
   if (wanted.has_value()) {
     const Range* range = RangeFor(set, *wanted);
     if (*wanted == range->gateway) {
-      return base::Fail("cni.ipam.taken") << "address " << wanted->ToString()
-                                          << " is the gateway of its subnet";
+      return base::Fail("cni.ipam.taken")
+             << "address " << wanted->ToString() << " is the gateway of its subnet";
     }
     COAM_ASSIGN_OR_RETURN(bool taken, store->Reserve(op, *wanted, in.container_id, in.ifname));
     if (!taken) {
@@ -303,14 +304,12 @@ absl::StatusOr<Result> AllocateAll(const base::Op& op, const PluginInput& in, Co
       config.wanted.erase(it);
       break;
     }
-    COAM_ASSIGN_OR_RETURN(IpConfig ip,
-                          Allocate(op, in, config.sets[i], i, wanted, held, store));
+    COAM_ASSIGN_OR_RETURN(IpConfig ip, Allocate(op, in, config.sets[i], i, wanted, held, store));
     result.ips.push_back(ip);
   }
   if (!config.wanted.empty()) {
-    return base::Fail("cni.ipam.taken")
-           << "address " << config.wanted[0].ToString() << " is in no range of network "
-           << in.network;
+    return base::Fail("cni.ipam.taken") << "address " << config.wanted[0].ToString()
+                                        << " is in no range of network " << in.network;
   }
   result.routes = config.routes;
   result.dns = config.dns;

@@ -47,8 +47,11 @@ absl::StatusOr<VethPair> MakeVeth(Sides* sides, const std::string& ifname, int m
     return base::Fail("cni.plugin.failed")
            << "the container has a link called " << ifname << " already";
   }
-  NewVeth veth{.master = master, .peer_name = ifname, .peer_netns_fd = sides->netns.fd(),
-               .peer_mac = mac, .mtu = static_cast<int>(mtu)};
+  NewVeth veth{.master = master,
+               .peer_name = ifname,
+               .peer_netns_fd = sides->netns.fd(),
+               .peer_mac = mac,
+               .mtu = static_cast<int>(mtu)};
   absl::Status made;
   for (int i = 0; i < kNameTries; ++i) {
     veth.name = absl::StrCat("veth", base::RandomName(4));
@@ -89,10 +92,15 @@ absl::Status ConfigureInside(Sides* sides, const Link& link, const Result& resul
   }
   COAM_RETURN_IF_ERROR(sides->inside.SetUp(link.index));
   for (const Route& route : result.routes) {
-    NewRoute add{.dst = route.dst, .gateway = route.gw, .link = link.index,
+    NewRoute add{.dst = route.dst,
+                 .gateway = route.gw,
+                 .link = link.index,
                  .scope = static_cast<int>(route.scope.value_or(0)),
-                 .priority = route.priority, .table = route.table, .mtu = route.mtu,
-                 .advmss = route.advmss, .append = true};
+                 .priority = route.priority,
+                 .table = route.table,
+                 .mtu = route.mtu,
+                 .advmss = route.advmss,
+                 .append = true};
     if (!add.gateway.ok()) add.gateway = gateways[route.dst.ip.family == 6];
     COAM_RETURN_IF_ERROR(sides->inside.AddRoute(add));
   }
@@ -116,10 +124,9 @@ absl::Status WriteHostSetting(const base::Op& op, const std::string& path, std::
 }
 
 absl::Status EnableForwarding(const base::Op& op, int family) {
-  return WriteHostSetting(op,
-                          family == 4 ? "/proc/sys/net/ipv4/ip_forward"
-                                      : "/proc/sys/net/ipv6/conf/all/forwarding",
-                          "1");
+  return WriteHostSetting(
+      op, family == 4 ? "/proc/sys/net/ipv4/ip_forward" : "/proc/sys/net/ipv6/conf/all/forwarding",
+      "1");
 }
 
 base::ErrorMaker FailCheck() { return base::Fail("cni.plugin.failed").Detail("cni.code", 999); }

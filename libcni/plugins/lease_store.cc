@@ -38,8 +38,8 @@ absl::StatusOr<bool> LeaseStore::Reserve(const base::Op& op, const Ip& ip,
   const std::string name = ip.ToString();
   auto st = dir_.Stat(name);
   if (st.ok()) {
-    bool stale = st->st_size == 0 &&
-                 st->st_mtime + kStaleSeconds < op.clock().RealtimeNs() / 1'000'000'000;
+    bool stale =
+        st->st_size == 0 && st->st_mtime + kStaleSeconds < op.clock().RealtimeNs() / 1'000'000'000;
     if (!stale) return false;
     COAM_RETURN_IF_ERROR(dir_.Unlink(name));
   }
@@ -101,8 +101,8 @@ absl::Status LeaseStore::Release(const base::Op& op, std::string_view container_
 }
 
 absl::Status LeaseStore::ReleaseUnless(
-    const base::Op& op, const std::function<bool(std::string_view container_id,
-                                                 std::string_view ifname)>& keep) {
+    const base::Op& op,
+    const std::function<bool(std::string_view container_id, std::string_view ifname)>& keep) {
   COAM_ASSIGN_OR_RETURN(auto all, All(op));
   for (const Lease& lease : all) {
     // Without an owner it may be one that is being written this moment by an older program.

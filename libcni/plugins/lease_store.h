@@ -42,9 +42,9 @@ class LeaseStore {
   absl::Status Release(const base::Op& op, std::string_view container_id, std::string_view ifname);
   // ReleaseUnless frees every lease for which `keep` says false; leases without an interface's name
   // (old ones) are given with an empty one.
-  absl::Status ReleaseUnless(const base::Op& op,
-                             const std::function<bool(std::string_view container_id,
-                                                      std::string_view ifname)>& keep);
+  absl::Status ReleaseUnless(
+      const base::Op& op,
+      const std::function<bool(std::string_view container_id, std::string_view ifname)>& keep);
 
  private:
   LeaseStore(base::Dir dir, base::FileLock lock) : dir_(std::move(dir)), lock_(std::move(lock)) {}

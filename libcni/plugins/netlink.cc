@@ -215,10 +215,10 @@ absl::StatusOr<std::optional<Link>> Netlink::GetLink(std::string_view name, int 
   request.Extra<ifinfomsg>()->ifi_index = index;
   if (!name.empty()) request.Text(IFLA_IFNAME, name);
   std::optional<Link> found;
-  absl::Status status = Talk(request.get(), absl::StrCat("look for link ", name),
-                             [&](const nlmsghdr* message) {
-                               if (message->nlmsg_type == RTM_NEWLINK) found = ReadLink(message);
-                             });
+  absl::Status status =
+      Talk(request.get(), absl::StrCat("look for link ", name), [&](const nlmsghdr* message) {
+        if (message->nlmsg_type == RTM_NEWLINK) found = ReadLink(message);
+      });
   if (!status.ok() && base::GetError(status).sys_errno == ENODEV) return std::optional<Link>();
   COAM_RETURN_IF_ERROR(status);
   return found;
@@ -319,24 +319,23 @@ absl::StatusOr<std::vector<IpNet>> Netlink::Addresses(int index, int family) {
   auto* header = request.Extra<ifaddrmsg>();
   header->ifa_family = family == 4 ? AF_INET : AF_INET6;
   std::vector<IpNet> out;
-  COAM_RETURN_IF_ERROR(
-      Talk(request.get(), "list addresses", [&](const nlmsghdr* message) {
-        if (message->nlmsg_type != RTM_NEWADDR) return;
-        const auto* info = static_cast<const ifaddrmsg*>(mnl_nlmsg_get_payload(message));
-        if (static_cast<int>(info->ifa_index) != index) return;
-        IpNet net;
-        net.prefix = info->ifa_prefixlen;
-        EachAttr(message, sizeof(ifaddrmsg), [&](const nlattr* attr) {
-          int type = mnl_attr_get_type(attr);
-          // IFA_LOCAL is the address itself where there is a peer.
-          if (type != IFA_LOCAL && (type != IFA_ADDRESS || net.ip.ok())) return;
-          net.ip.family = family;
-          if (mnl_attr_get_payload_len(attr) < static_cast<uint16_t>(net.ip.size())) return;
-          std::memcpy(net.ip.bytes.data(), mnl_attr_get_payload(attr),
-                      static_cast<size_t>(net.ip.size()));
-        });
-        if (net.ok()) out.push_back(net);
-      }));
+  COAM_RETURN_IF_ERROR(Talk(request.get(), "list addresses", [&](const nlmsghdr* message) {
+    if (message->nlmsg_type != RTM_NEWADDR) return;
+    const auto* info = static_cast<const ifaddrmsg*>(mnl_nlmsg_get_payload(message));
+    if (static_cast<int>(info->ifa_index) != index) return;
+    IpNet net;
+    net.prefix = info->ifa_prefixlen;
+    EachAttr(message, sizeof(ifaddrmsg), [&](const nlattr* attr) {
+      int type = mnl_attr_get_type(attr);
+      // IFA_LOCAL is the address itself where there is a peer.
+      if (type != IFA_LOCAL && (type != IFA_ADDRESS || net.ip.ok())) return;
+      net.ip.family = family;
+      if (mnl_attr_get_payload_len(attr) < static_cast<uint16_t>(net.ip.size())) return;
+      std::memcpy(net.ip.bytes.data(), mnl_attr_get_payload(attr),
+                  static_cast<size_t>(net.ip.size()));
+    });
+    if (net.ok()) out.push_back(net);
+  }));
   return out;
 }
 
@@ -369,8 +368,7 @@ absl::Status Netlink::DeleteAddress(int index, const IpNet& address) {
 
 absl::Status Netlink::AddRoute(const NewRoute& route) {
   Request request(RTM_NEWROUTE,
-                  static_cast<uint16_t>(NLM_F_CREATE | (route.append ? NLM_F_APPEND
-                                                                     : NLM_F_EXCL)));
+                  static_cast<uint16_t>(NLM_F_CREATE | (route.append ? NLM_F_APPEND : NLM_F_EXCL)));
   FillRoute(&request, route);
   return Talk(request.get(), absl::StrCat("add route ", route.dst.ToString(), " via ",
                                           route.gateway.ok() ? route.gateway.ToString()

@@ -26,8 +26,8 @@ namespace coaming::cni {
 struct Link {
   int index = 0;
   std::string name;
-  std::string mac;   // "02:00:00:00:00:01"
-  std::string kind;  // "bridge", "veth", ...
+  std::string mac;     // "02:00:00:00:00:01"
+  std::string kind;    // "bridge", "veth", ...
   uint32_t flags = 0;  // IFF_*
   uint32_t promiscuity = 0;
   int master = 0;
@@ -49,10 +49,10 @@ struct NewVeth {
 
 struct NewRoute {
   IpNet dst;
-  Ip gateway;     // may be none
-  Ip source;      // may be none
+  Ip gateway;  // may be none
+  Ip source;   // may be none
   int link = 0;
-  int scope = -1; // -1: link without a gateway, else universe
+  int scope = -1;  // -1: link without a gateway, else universe
   int64_t priority = 0;
   std::optional<int64_t> table;
   int64_t mtu = 0;

@@ -23,8 +23,8 @@ struct NetnsBlock {
   // out
   int socket_fd;  // or -1
   int failed_errno;
-  const char* failed_step;     // or null
-  size_t settings_written;     // settings that cannot be written are skipped
+  const char* failed_step;  // or null
+  size_t settings_written;  // settings that cannot be written are skipped
 };
 
 // NetnsChild does it; it returns in the child, whose process then ends.

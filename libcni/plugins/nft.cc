@@ -55,8 +55,7 @@ absl::StatusOr<std::vector<NftRule>> Nft::Rules(std::string_view chain) {
   base::Limits limits;
   limits.manifest_bytes = kMaxListing;
   limits.json_values = kMaxListing;
-  COAM_ASSIGN_OR_RETURN(base::json::Value value,
-                        base::json::Parse(listing, {.limits = &limits}));
+  COAM_ASSIGN_OR_RETURN(base::json::Value value, base::json::Parse(listing, {.limits = &limits}));
   const base::json::Value* items = value.Find("nftables");
   if (items == nullptr) return out;
   for (const base::json::Value& item : items->items()) {

@@ -24,8 +24,8 @@ using testing::ListDir;
 using testing::Shell;
 using testing::TempDir;
 
-#define NEEDS_NAMESPACES()                                                  \
-  HostNamespace host;                                                       \
+#define NEEDS_NAMESPACES() \
+  HostNamespace host;      \
   if (!host.ok()) SKIP(host.why())
 
 #define REQUIRE_OK(expr)             \
@@ -35,9 +35,8 @@ using testing::TempDir;
     REQUIRE(ok_status.ok());         \
   } while (0)
 
-constexpr char kIpam[] =
-    R"("ipam":{"type":"host-local","dataDir":"DATA","subnet":"10.88.7.0/24",)"
-    R"("routes":[{"dst":"0.0.0.0/0"}]})";
+constexpr char kIpam[] = R"("ipam":{"type":"host-local","dataDir":"DATA","subnet":"10.88.7.0/24",)"
+                         R"("routes":[{"dst":"0.0.0.0/0"}]})";
 constexpr char kPlainIpam[] =
     R"("ipam":{"type":"host-local","dataDir":"DATA","subnet":"10.88.7.0/24"})";
 constexpr char kDualIpam[] =
@@ -88,7 +87,8 @@ std::string Normal(std::string text) {
       "cat <<'END' | sed -E 's/([0-9a-f]{2}:){5}[0-9a-f]{2}/MAC/g; s/veth[0-9a-f]{8}/VETH/g; "
       "s#/proc/[0-9]+/fd/[0-9]+#NETNS#g; s/(@if|link-netnsid |if)[0-9]+/\\1N/g; "
       "s#/tmp/coam-cni-test-[A-Za-z0-9]+#DIR#g; s/fe80::[0-9a-f:]+/LL/g; "
-      "s/NO-CARRIER,|,LOWER_UP| linkdown//g'\n", text, "\nEND"));
+      "s/NO-CARRIER,|,LOWER_UP| linkdown//g'\n",
+      text, "\nEND"));
 }
 
 struct State {
@@ -119,13 +119,14 @@ State Watch(bool in_process, std::string_view plugins, const Runtime& model) {
     out.inside = Normal(ns.Shell(kInside));
     out.outside = Normal(Shell(kOutside));
     out.leases = Normal(Shell(absl::StrCat("cd ", w.dir / "data/net",
-                                    " && for f in [0-9f]*; do echo $f; od -c $f; done; "
-                                    "cat last_reserved_ip.*")));
+                                           " && for f in [0-9f]*; do echo $f; od -c $f; done; "
+                                           "cat last_reserved_ip.*")));
     REQUIRE_OK(client.DelNetworkList(base::Op(), list, runtime));
     out.after_inside = Normal(ns.Shell("ip -o addr; ip -o link; ip route"));
-    out.after_outside = Normal(Shell("ip -o link | sed -E 's/^[0-9]+: //; s/ qdisc.*//'; ip route; "
-                                     "nft list ruleset | grep -e c1 -e saddr; iptables-save | "
-                                     "grep c1"));
+    out.after_outside =
+        Normal(Shell("ip -o link | sed -E 's/^[0-9]+: //; s/ qdisc.*//'; ip route; "
+                     "nft list ruleset | grep -e c1 -e saddr; iptables-save | "
+                     "grep c1"));
     for (const std::string& lease : w.Leases()) absl::StrAppend(&out.after_outside, lease, "\n");
   });
   apart.join();
@@ -140,13 +141,14 @@ TEST_CASE("in process: result, links, addresses, routes and leases are those of 
   }
   const std::pair<const char*, std::string> cases[] = {
       {"bridge", absl::StrCat(R"({"type":"bridge","bridge":"br0",)", kIpam, "}")},
-      {"gateway", absl::StrCat(R"({"type":"bridge","bridge":"br0","isGateway":true,"mtu":1400,)",
-                               kIpam, "}")},
-      {"default gateway", absl::StrCat(
-          R"({"type":"bridge","bridge":"br0","isDefaultGateway":true,"hairpinMode":true,)",
-          R"("dns":{"nameservers":["9.9.9.9"]},)", kPlainIpam, "}")},
-      {"dual stack", absl::StrCat(R"({"type":"bridge","bridge":"br0","isGateway":true,)", kDualIpam,
-                                  "}")},
+      {"gateway",
+       absl::StrCat(R"({"type":"bridge","bridge":"br0","isGateway":true,"mtu":1400,)", kIpam, "}")},
+      {"default gateway",
+       absl::StrCat(
+           R"({"type":"bridge","bridge":"br0","isDefaultGateway":true,"hairpinMode":true,)",
+           R"("dns":{"nameservers":["9.9.9.9"]},)", kPlainIpam, "}")},
+      {"dual stack",
+       absl::StrCat(R"({"type":"bridge","bridge":"br0","isGateway":true,)", kDualIpam, "}")},
       {"layer 2", R"({"type":"bridge","bridge":"br0"})"},
       {"ptp", absl::StrCat(R"({"type":"ptp","mtu":1300,)", kIpam, "}")},
       {"ptp dual stack", absl::StrCat(R"({"type":"ptp",)", kDualIpam, "}")},
@@ -199,15 +201,16 @@ TEST_CASE("in process: programs undo what was attached in process, and the other
   }
 }
 
-TEST_CASE("in process: masquerade and forwarded ports work and go away", "[libcni][plugins][root]") {
+TEST_CASE("in process: masquerade and forwarded ports work and go away",
+          "[libcni][plugins][root]") {
   NEEDS_NAMESPACES();
   for (const char* type : {"bridge", "ptp"}) {
     INFO(type);
     World w(true);
     Client client(w.options);
-    NetworkList list = w.List(absl::StrCat(
-        R"({"type":")", type, R"(","isGateway":true,"ipMasq":true,)", kIpam,
-        R"(},{"type":"portmap","capabilities":{"portMappings":true}})"));
+    NetworkList list =
+        w.List(absl::StrCat(R"({"type":")", type, R"(","isGateway":true,"ipMasq":true,)", kIpam,
+                            R"(},{"type":"portmap","capabilities":{"portMappings":true}})"));
     ContainerNamespace ns;
     Runtime runtime = MakeRuntime(ns);
     runtime.capabilities.SetPortMappings({{.host_port = 18090, .container_port = 80}});
@@ -219,11 +222,13 @@ TEST_CASE("in process: masquerade and forwarded ports work and go away", "[libcn
     for (const char* address : {"127.0.0.1", "10.88.7.1"}) {
       const std::string ready = w.dir / absl::StrCat("ready", address);
       std::thread server([&] {
-        ns.Shell("python3 -c 'import socket; s = socket.socket(); "
-                 "s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); "
-                 "s.bind((\"0.0.0.0\", 80)); s.listen(1); open(\"" + ready +
-                 "\", \"w\").close(); s.settimeout(20); c = s.accept()[0]; "
-                 "c.sendall(b\"hello\"); c.close()'");
+        ns.Shell(
+            "python3 -c 'import socket; s = socket.socket(); "
+            "s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1); "
+            "s.bind((\"0.0.0.0\", 80)); s.listen(1); open(\"" +
+            ready +
+            "\", \"w\").close(); s.settimeout(20); c = s.accept()[0]; "
+            "c.sendall(b\"hello\"); c.close()'");
       });
       while (!testing::Exists(ready)) std::this_thread::yield();
       CHECK(Shell(absl::StrCat("python3 -c 'import socket; print(socket.create_connection((\"",
@@ -231,8 +236,7 @@ TEST_CASE("in process: masquerade and forwarded ports work and go away", "[libcn
       server.join();
     }
     Shell("nft flush chain ip cni_hostport hostports");
-    CHECK(base::HasReason(client.CheckNetworkList(base::Op(), list, runtime),
-                          "cni.plugin.failed"));
+    CHECK(base::HasReason(client.CheckNetworkList(base::Op(), list, runtime), "cni.plugin.failed"));
     REQUIRE_OK(client.DelNetworkList(base::Op(), list, runtime));
     rules = Shell("nft list ruleset");
     CHECK_FALSE(absl::StrContains(rules, "c1"));
@@ -245,8 +249,8 @@ TEST_CASE("in process: the leaks of the programs are not there", "[libcni][plugi
   NEEDS_NAMESPACES();
   World w(true);
   Client client(w.options);
-  NetworkList list = w.List(absl::StrCat(
-      R"({"type":"bridge","isGateway":true,"ipMasq":true,)", kIpam, "}"));
+  NetworkList list =
+      w.List(absl::StrCat(R"({"type":"bridge","isGateway":true,"ipMasq":true,)", kIpam, "}"));
   // DEL without the namespace takes the rules and the lease along.
   for (const std::string& path : {std::string(), w.dir / "gone"}) {
     ContainerNamespace ns;
@@ -287,8 +291,8 @@ TEST_CASE("in process: a bridge that lost all its ports gets its address with th
   World w(true);
   Client client(w.options);
   for (const char* gateway : {"false", "true", "true"}) {
-    NetworkList list = w.List(absl::StrCat(
-        R"({"type":"bridge","bridge":"br0","isGateway":)", gateway, ",", kPlainIpam, "}"));
+    NetworkList list = w.List(absl::StrCat(R"({"type":"bridge","bridge":"br0","isGateway":)",
+                                           gateway, ",", kPlainIpam, "}"));
     ContainerNamespace ns;
     REQUIRE_OK(client.AddNetworkList(base::Op(), list, MakeRuntime(ns)).status());
     REQUIRE_OK(client.DelNetworkList(base::Op(), list, MakeRuntime(ns)));
@@ -299,8 +303,8 @@ TEST_CASE("in process: GC frees leases and rules of what is not alive", "[libcni
   NEEDS_NAMESPACES();
   World w(true);
   Client client(w.options);
-  NetworkList list = w.List(absl::StrCat(
-      R"({"type":"bridge","isGateway":true,"ipMasq":true,)", kIpam, "}"), "1.1.0");
+  NetworkList list = w.List(
+      absl::StrCat(R"({"type":"bridge","isGateway":true,"ipMasq":true,)", kIpam, "}"), "1.1.0");
   ContainerNamespace a, b;
   REQUIRE_OK(client.AddNetworkList(base::Op(), list, MakeRuntime(a, "alive")).status());
   REQUIRE_OK(client.AddNetworkList(base::Op(), list, MakeRuntime(b, "dead")).status());
@@ -319,16 +323,15 @@ TEST_CASE("in process: thirty-two containers at once get thirty-two addresses",
   NEEDS_NAMESPACES();
   World w(true);
   Client client(w.options);
-  NetworkList list = w.List(absl::StrCat(
-      R"({"type":"bridge","isGateway":true,"ipMasq":true,)", kIpam, "}"));
+  NetworkList list =
+      w.List(absl::StrCat(R"({"type":"bridge","isGateway":true,"ipMasq":true,)", kIpam, "}"));
   std::vector<ContainerNamespace> namespaces(32);
   std::vector<absl::Status> statuses(32);
   auto all = [&](auto each) {
     std::vector<std::thread> threads;
     for (int i = 0; i < 32; ++i) {
-      threads.emplace_back([&, i] {
-        statuses[i] = each(MakeRuntime(namespaces[i], absl::StrCat("c1-", i)));
-      });
+      threads.emplace_back(
+          [&, i] { statuses[i] = each(MakeRuntime(namespaces[i], absl::StrCat("c1-", i))); });
     }
     for (std::thread& thread : threads) thread.join();
     for (const absl::Status& status : statuses) {

@@ -44,10 +44,15 @@ IpNet Whole(const Ip& ip) { return {ip, ip.bits()}; }
 absl::Status RouteByGateway(Sides* sides, const Link& link, const IpConfig& ip) {
   IpNet subnet{ip.address.ip.Masked(ip.address.prefix), ip.address.prefix};
   COAM_RETURN_IF_ERROR(sides->inside.DeleteRoute({.dst = subnet, .link = link.index}));
-  COAM_RETURN_IF_ERROR(sides->inside.AddRoute({.dst = Whole(ip.gateway), .source = ip.address.ip,
-                                               .link = link.index, .scope = RT_SCOPE_LINK}));
-  return sides->inside.AddRoute({.dst = subnet, .gateway = ip.gateway, .source = ip.address.ip,
-                                 .link = link.index, .scope = RT_SCOPE_UNIVERSE});
+  COAM_RETURN_IF_ERROR(sides->inside.AddRoute({.dst = Whole(ip.gateway),
+                                               .source = ip.address.ip,
+                                               .link = link.index,
+                                               .scope = RT_SCOPE_LINK}));
+  return sides->inside.AddRoute({.dst = subnet,
+                                 .gateway = ip.gateway,
+                                 .source = ip.address.ip,
+                                 .link = link.index,
+                                 .scope = RT_SCOPE_UNIVERSE});
 }
 
 absl::Status Connect(const base::Op& op, const PluginInput& in, const Config& c, Sides* sides,

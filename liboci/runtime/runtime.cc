@@ -117,8 +117,8 @@ absl::Status Prepare(RuntimeRep* host, const CreateOptions& o, bool wait_start, 
     c.record.rootfs = *std::move(whole);
   }
   // An ordinary user to whom none are delegated goes without; root is told what is wrong.
-  bool has_cgroups = !host->facts.cgroups.empty() &&
-                     (host->cgroups->writable || host->facts.euid == 0);
+  bool has_cgroups =
+      !host->facts.cgroups.empty() && (host->cgroups->writable || host->facts.euid == 0);
   if (host->options.cgroup_driver == CgroupDriver::kCgroupfs && has_cgroups) {
     COAM_ASSIGN_OR_RETURN(c.record.cgroup_path, CleanCgroupPath(host->options.cgroup_parent,
                                                                 c.spec.linux_.cgroups_path, o.id));

@@ -51,12 +51,18 @@ static void read_status(struct witness *w) {
   close(fd);
   if (n <= 0) return;
   text[n] = 0;
-  const struct { const char *key; char *to; size_t size; } want[] = {
-      {"\nUmask:\t", w->umask, sizeof w->umask},    {"\nSigBlk:\t", w->blocked, sizeof w->blocked},
-      {"\nSigIgn:\t", w->ignored, sizeof w->ignored}, {"\nSigCgt:\t", w->caught, sizeof w->caught},
-      {"\nNoNewPrivs:\t", w->no_new_privs, sizeof w->no_new_privs},
-      {"\nUid:\t", w->uid, sizeof w->uid},          {"\nGid:\t", w->gid, sizeof w->gid},
-      {"\nThreads:\t", w->threads, sizeof w->threads}};
+  const struct {
+    const char *key;
+    char *to;
+    size_t size;
+  } want[] = {{"\nUmask:\t", w->umask, sizeof w->umask},
+              {"\nSigBlk:\t", w->blocked, sizeof w->blocked},
+              {"\nSigIgn:\t", w->ignored, sizeof w->ignored},
+              {"\nSigCgt:\t", w->caught, sizeof w->caught},
+              {"\nNoNewPrivs:\t", w->no_new_privs, sizeof w->no_new_privs},
+              {"\nUid:\t", w->uid, sizeof w->uid},
+              {"\nGid:\t", w->gid, sizeof w->gid},
+              {"\nThreads:\t", w->threads, sizeof w->threads}};
   for (size_t i = 0; i < sizeof want / sizeof *want; i++) {
     const char *at = strstr(text, want[i].key);
     if (at == NULL) continue;
@@ -156,7 +162,8 @@ void witness_after(const struct witness *before, const char *name) {
   differs_number(name, "environment", before->environment, after.environment);
   differs_number(name, "limits", before->limits, after.limits);
   differs_number(name, "handlers", before->handlers, after.handlers);
-  differs_number(name, "subreaper", (unsigned long)before->subreaper, (unsigned long)after.subreaper);
+  differs_number(name, "subreaper", (unsigned long)before->subreaper,
+                 (unsigned long)after.subreaper);
   differs_number(name, "dumpable", (unsigned long)before->dumpable, (unsigned long)after.dumpable);
   differs_number(name, "priority", (unsigned long)before->priority, (unsigned long)after.priority);
   /* Only a call that starts a job may leave a thread behind. */

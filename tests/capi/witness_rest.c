@@ -4,12 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CHECK(x)                                                          \
-  do {                                                                    \
-    if (!(x)) {                                                           \
-      fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x);             \
-      return 1;                                                           \
-    }                                                                     \
+#define CHECK(x)                                              \
+  do {                                                        \
+    if (!(x)) {                                               \
+      fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #x); \
+      return 1;                                               \
+    }                                                         \
   } while (0)
 
 static int core(void) {
@@ -97,7 +97,8 @@ static int run(void) {
   CHECK(coam_run_process_ref(NULL) == NULL);
   CHECK(coam_run_container_id(NULL).size == 0 && coam_run_container_pid(NULL) == 0);
   CHECK(coam_run_container_fd(NULL) == -1 && coam_run_container_status(NULL).size == 0);
-  CHECK(coam_run_container_take_stdio(NULL, 1) == -1 && coam_run_container_take_console(NULL) == -1);
+  CHECK(coam_run_container_take_stdio(NULL, 1) == -1 &&
+        coam_run_container_take_console(NULL) == -1);
   CHECK(coam_run_process_pid(NULL) == 0 && coam_run_process_fd(NULL) == -1);
   CHECK(coam_run_process_take_stdio(NULL, 0) == -1 && coam_run_process_take_console(NULL) == -1);
   CHECK(coam_run_container_start(NULL, NULL, NULL) == COAM_INVALID_ARGUMENT);
