@@ -17,9 +17,10 @@ STEPS = 8
 def left():
     done = subprocess.run(
         ["bash", "-c", "find /sys/fs/cgroup -path '*/coaming/*' "
-         "-type d; find /run/coaming -type f; grep /tmp/quickstart /proc/mounts; ps -eo args= | grep -F '[q]uickstart/story'"],
+         "-type d; find /run/coaming -type f; grep /tmp/quickstart /proc/mounts; ps -eo args="],
         capture_output=True, text=True, check=False)
-    return done.stdout
+    return [line for line in done.stdout.split("\n")
+            if "/coaming" in line and line.startswith("/") or "tools/quickstart/story" in line]
 
 
 @unittest.skipUnless(os.geteuid() == 0, "needs root")

@@ -100,6 +100,16 @@ until_true() {
     wait $!
   done
 }
+# end_process PID: SIGTERM, SIGKILL after ten seconds, and until it is gone. No `wait`: bash can wait for
+# ever for a child whose end came while a trap interrupted another wait.
+end_process() {
+  kill "$1" 2>/dev/null || return 0
+  local tries=200
+  while [ -e "/proc/$1" ] && ! grep -q '^State:.Z' "/proc/$1/status" 2>/dev/null; do
+    [ $((tries--)) -gt 0 ] || kill -KILL "$1" 2>/dev/null || true
+    sleep 0.05
+  done
+}
 same() {
   [ "$2" = "$3" ] || fail "$1 is '$2', not '$3'"
   ok "$1 is $2"

@@ -62,7 +62,6 @@ END
 
 stop_servers() {
   local pid
-  for pid in "${servers[@]}"; do kill "$pid" 2>/dev/null || true; done
-  for pid in "${servers[@]}"; do wait "$pid" 2>/dev/null || true; done
+  for pid in "${servers[@]}"; do end_process "$pid"; done
   servers=()
 }
