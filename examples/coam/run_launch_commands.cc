@@ -16,17 +16,31 @@ namespace {
 
 // The process that this tool's own signals are handed to. A tool may have globals.
 volatile sig_atomic_t g_target = 0;
+volatile sig_atomic_t g_early = 0;  // came before there was a process
+coam_cancel* g_stop = nullptr;
+
 void Forward(int signal) {
-  if (g_target > 0) kill(static_cast<pid_t>(g_target), signal);
+  if (g_target > 0) {
+    kill(static_cast<pid_t>(g_target), signal);
+    return;
+  }
+  g_early = signal;
+  if (signal == SIGINT || signal == SIGTERM) coam_cancel_fire(g_stop);
 }
 
-void ForwardSignals(int64_t pid) {
-  g_target = static_cast<sig_atomic_t>(pid);
+// From here on signals end the creation, or reach the process once it is there.
+void CatchSignals(coam_cancel* stop) {
+  g_stop = stop;
   struct sigaction action {};
   action.sa_handler = Forward;
   action.sa_flags = SA_RESTART;
   for (int s : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGCONT, SIGWINCH})
     sigaction(s, &action, nullptr);
+}
+
+void ForwardSignals(int64_t pid) {
+  g_target = static_cast<sig_atomic_t>(pid);
+  if (g_early != 0) kill(static_cast<pid_t>(pid), static_cast<int>(g_early));
 }
 
 std::string ReadFile(const std::string& path, bool* ok) {
@@ -91,17 +105,6 @@ Options StartOptions(Invocation& in, int* code) {
   return o;
 }
 
-bool WantsTerminal(const Container& c) {
-  Buf text;
-  Json json;
-  if (coam_run_container_spec(c.get(), Take(text), nullptr) != COAM_OK) return false;
-  if (coam_json_parse(coam_buf_data(text.get()), coam_buf_size(text.get()), Take(json), nullptr) !=
-      COAM_OK) {
-    return false;
-  }
-  return coam_json_int(json.get(), "/process/terminal", 0) != 0;
-}
-
 // Undoes a container whose terminal nobody would hold.
 int NoTerminal(Invocation& in, const Container& c) {
   Error error;
@@ -123,7 +126,10 @@ int CreateCommand(Invocation& in) {
   if (coam_run_container_create(runtime.get(), in.context(), in.args[0].c_str(), o.get(), Take(c),
                                 Take(error)) != COAM_OK)
     return FailRun(in, error);
-  if (!in.Has("console-socket") && WantsTerminal(c)) return NoTerminal(in, c);
+  if (const int console = coam_run_container_take_console(c.get()); console >= 0) {
+    close(console);
+    return NoTerminal(in, c);
+  }
   return 0;
 }
 
@@ -143,6 +149,7 @@ int RunCommand(Invocation& in) {
     return 0;
   }
   Container c;
+  if (!in.Has("detach")) CatchSignals(in.cancel());
   if (coam_run_container_run(runtime.get(), in.context(), in.args[0].c_str(), o.get(), Take(c),
                              Take(error)) != COAM_OK)
     return FailRun(in, error);
@@ -188,6 +195,7 @@ int ExecCommand(Invocation& in) {
     ok = ok && Set(o, "additional-gid", gid, &error);
   ok = ok && PassFds(in, o, true, &error);
   Process p;
+  if (!in.Has("detach")) CatchSignals(in.cancel());
   if (!ok ||
       coam_run_container_exec(c.get(), in.context(), o.get(), Take(p), Take(error)) != COAM_OK)
     return FailRun(in, error);
