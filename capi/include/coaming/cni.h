@@ -154,17 +154,15 @@ COAM_CHECKED coam_code coam_cni_check(coam_context *context, coam_cni_client *cl
 
 /* The same ADD and DEL on a thread of their own, for event loops (coam_job in core.h). */
 COAM_CHECKED coam_code coam_cni_add_start(coam_context *context, coam_cni_client *client,
-                                          const coam_cni_network *network,
-                                          const char *container_id, const char *netns,
-                                          const coam_options *options, coam_job **ret_job,
-                                          coam_error **ret_error);
+                                          const coam_cni_network *network, const char *container_id,
+                                          const char *netns, const coam_options *options,
+                                          coam_job **ret_job, coam_error **ret_error);
 COAM_CHECKED coam_code coam_cni_add_finish(coam_job *job, coam_cni_result **ret_result,
                                            coam_error **ret_error);
 COAM_CHECKED coam_code coam_cni_del_start(coam_context *context, coam_cni_client *client,
-                                          const coam_cni_network *network,
-                                          const char *container_id, const char *netns,
-                                          const coam_options *options, coam_job **ret_job,
-                                          coam_error **ret_error);
+                                          const coam_cni_network *network, const char *container_id,
+                                          const char *netns, const coam_options *options,
+                                          coam_job **ret_job, coam_error **ret_error);
 COAM_CHECKED coam_code coam_cni_del_finish(coam_job *job, coam_error **ret_error);
 
 /* ---- Looking after networks ------------------------------------------------------------------ */
@@ -172,8 +170,8 @@ COAM_CHECKED coam_code coam_cni_del_finish(coam_job *job, coam_error **ret_error
 /* coam_cni_status asks each plugin whether ADD would work now; always OK below 1.1.0. Options:
  * family "cni.run". Errors: also cni.plugin.not_available, cni.plugin.limited. */
 COAM_CHECKED coam_code coam_cni_status(coam_context *context, coam_cni_client *client,
-                                       const coam_cni_network *network,
-                                       const coam_options *options, coam_error **ret_error);
+                                       const coam_cni_network *network, const coam_options *options,
+                                       coam_error **ret_error);
 /* coam_cni_gc removes every attachment of the network but those listed by the option `keep` of
  * family "cni.gc" ("CONTAINER/INTERFACE", once for each). It goes on after failures and returns the
  * first, with their number in the detail cni.failures. */
@@ -239,8 +237,7 @@ COAM_API coam_cni_result *coam_cni_attachment_result(const coam_cni_attachment *
  * say now. Options: family "cni.run". Errors: as coam_cni_del; cni.cache.corrupt. */
 COAM_CHECKED coam_code coam_cni_attachment_del(coam_context *context, coam_cni_client *client,
                                                const coam_cni_attachment *attachment,
-                                               const coam_options *options,
-                                               coam_error **ret_error);
+                                               const coam_options *options, coam_error **ret_error);
 
 #ifdef __cplusplus
 }
