@@ -128,7 +128,7 @@ int main(int argc, char** argv) {
       }
     });
   run::RuntimeOptions options;
-  options.state_root = "/run/coaming-bench";
+  options.state_root = "/dev/shm/coaming-bench";  // a tmpfs, as /run is where systemd boots
   options.cgroup_parent = "/coaming-bench";
   auto runtime = run::Runtime::New(options);
   if (!runtime.ok()) {
