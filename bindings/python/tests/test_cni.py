@@ -209,6 +209,14 @@ try:
     assert result.ips[0].address == "10.77.0.2/24", result.ips
     client.delete(net, "c1", netns)
     assert client.attachments() == []
+    # The same with the plugins in process; no program is there to be run.
+    client = cni.Client(ctx, plugin_dir=["/nowhere"], cache_dir=directory + "/cache2",
+                        in_process=True)
+    result = client.add(net, "c2", netns, port=["18083:80"])
+    assert [i.name for i in result.interfaces][2] == "eth0", result.interfaces
+    client.check(net, "c2", netns, port=["18083:80"])
+    client.delete(net, "c2", netns, port=["18083:80"])
+    assert client.attachments() == []
 finally:
     holder.kill()
     holder.wait()
