@@ -3,6 +3,7 @@ import gzip
 import hashlib
 import io
 import json
+import os
 import tarfile
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -91,6 +92,20 @@ class OciImage:
             site.pages[f"/v2/{name}/blobs/{digest(blob)}"] = blob
         serve_manifest(site, self.manifest, MANIFEST, name, tag)
         return self
+
+
+def write_layout(path, image, name="app"):
+    """An OCI layout that holds `image` under `name`."""
+    os.makedirs(os.path.join(path, "blobs/sha256"))
+    for blob in (image.config, image.manifest, *image.layers):
+        with open(os.path.join(path, "blobs", *digest(blob).split(":")), "wb") as file:
+            file.write(blob)
+    entry = descriptor(MANIFEST, image.manifest,
+                       annotations={"org.opencontainers.image.ref.name": name})
+    for leaf, document in (("oci-layout", {"imageLayoutVersion": "1.0.0"}),
+                           ("index.json", {"schemaVersion": 2, "manifests": [entry]})):
+        with open(os.path.join(path, leaf), "w", encoding="utf-8") as file:
+            json.dump(document, file)
 
 
 def serve_manifest(site, data, media_type, name="app", tag="1"):

@@ -1,5 +1,4 @@
 """README.md keeps its promises: its program compiles, runs, and is as short as it says; it is short."""
-import json
 import os
 import re
 import shutil
@@ -68,7 +67,8 @@ class Readme(unittest.TestCase):
              "$(pkg-config --cflags --libs coaming)"], capture_output=True, text=True, check=False,
             env=dict(os.environ, PKG_CONFIG_PATH=os.path.join(prefix, "lib/pkgconfig")))
         self.assertEqual(done.returncode, 0, done.stderr)
-        self.layout(os.path.join(self.work, "layout"))
+        inputs.write_layout(os.path.join(self.work, "layout"), inputs.OciImage(
+            config={"Entrypoint": ["/bin/busybox", "sh", "-c", "echo hello; exit 7"]}))
         env = {"LD_LIBRARY_PATH": os.path.join(prefix, "lib")}
         run = lambda *words: subprocess.run([program, *words], cwd=self.work, env=env, text=True,
                                             capture_output=True, check=False)
@@ -77,21 +77,6 @@ class Readme(unittest.TestCase):
         done = run("oci:layout:other", "bundle2")
         self.assertEqual(done.returncode, 4)
         self.assertIn("hint: ", done.stderr)
-
-    @staticmethod
-    def layout(path):
-        image = inputs.OciImage(config={"Entrypoint": [
-            "/bin/busybox", "sh", "-c", "echo hello; exit 7"]})
-        os.makedirs(os.path.join(path, "blobs/sha256"))
-        for blob in (image.config, image.manifest, *image.layers):
-            with open(os.path.join(path, "blobs", *inputs.digest(blob).split(":")), "wb") as file:
-                file.write(blob)
-        entry = inputs.descriptor(inputs.MANIFEST, image.manifest,
-                                  annotations={"org.opencontainers.image.ref.name": "app"})
-        for name, document in (("oci-layout", {"imageLayoutVersion": "1.0.0"}),
-                               ("index.json", {"schemaVersion": 2, "manifests": [entry]})):
-            with open(os.path.join(path, name), "w", encoding="utf-8") as file:
-                json.dump(document, file)
 
 
 if __name__ == "__main__":
