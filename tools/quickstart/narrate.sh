@@ -32,7 +32,7 @@ fail() {
 show() {
   local word text=
   for word; do
-    if [[ $word =~ ^[A-Za-z0-9_./:,=@+%-]+$ ]]; then
+    if [[ $word == '&' || $word =~ ^[A-Za-z0-9_./:,=@+%-]+$ ]]; then
       text+=" $word"
     else
       text+=" '${word//\'/\'\\\'\'}'"
