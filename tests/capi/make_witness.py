@@ -10,8 +10,7 @@ def wrapper(function):
     generator = c_generator.CGenerator()
     name = function.name
     declaration = function.type
-    result = generator.visit(declaration.type)
-    # The type node holds the name of the function: print the result type without it.
+    # The type node holds the name of the function: the result type is printed without it.
     result = generator._generate_type(declaration.type, emit_declname=False)
     parameters, names = [], []
     for parameter in declaration.args.params if declaration.args else []:
@@ -21,8 +20,8 @@ def wrapper(function):
         names.append(parameter.name)
     listed = ", ".join(parameters) or "void"
     void = result.strip() == "void"
-    keep = "" if void else f"{result} result = "
-    give = "" if void else "  return result;\n"
+    keep = "" if void else f"{result} witness_result = "
+    give = "" if void else "  return witness_result;\n"
     return (f"{result} {name}({listed}) {{\n"
             f"  static {result} (*real)({listed});\n  static int seen;\n"
             f"  if (real == NULL) real = dlsym(RTLD_NEXT, \"{name}\");\n"
