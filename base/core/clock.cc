@@ -90,9 +90,7 @@ Deadline Deadline::AfterMs(int64_t ms, const Clock& clock) {
   return AtNs(now + ms * 1'000'000);
 }
 
-bool Deadline::Passed(const Clock& clock) const {
-  return !never() && clock.MonotonicNs() >= ns_;
-}
+bool Deadline::Passed(const Clock& clock) const { return !never() && clock.MonotonicNs() >= ns_; }
 
 int Deadline::PollMs(int cap_ms, const Clock& clock) const {
   if (never()) return cap_ms;
@@ -119,9 +117,9 @@ std::string FormatRfc3339(int64_t realtime_ns) {
   int64_t year;
   int month, day;
   CivilFromDays(days, &year, &month, &day);
-  std::string out =
-      absl::StrCat(Padded(year, 4), "-", Padded(month, 2), "-", Padded(day, 2), "T",
-                   Padded(rest / 3600, 2), ":", Padded(rest / 60 % 60, 2), ":", Padded(rest % 60, 2));
+  std::string out = absl::StrCat(Padded(year, 4), "-", Padded(month, 2), "-", Padded(day, 2), "T",
+                                 Padded(rest / 3600, 2), ":", Padded(rest / 60 % 60, 2), ":",
+                                 Padded(rest % 60, 2));
   if (nanos != 0) {
     std::string fraction = Padded(nanos, 9);
     fraction.erase(fraction.find_last_not_of('0') + 1);
@@ -168,8 +166,8 @@ std::optional<int64_t> ParseRfc3339(std::string_view text) {
     offset = sign * (hours * 3600 + minutes * 60);
   }
   if (!text.empty()) return std::nullopt;
-  const int64_t seconds = DaysFromCivil(year, month, day) * 86400 + hour * 3600 + minute * 60 +
-                          second - offset;
+  const int64_t seconds =
+      DaysFromCivil(year, month, day) * 86400 + hour * 3600 + minute * 60 + second - offset;
   constexpr int64_t kMaxSeconds = std::numeric_limits<int64_t>::max() / kNsPerSecond - 1;
   if (seconds > kMaxSeconds || seconds < -kMaxSeconds) return std::nullopt;
   return seconds * kNsPerSecond + nanos;

@@ -185,9 +185,7 @@ ErrorMaker FailErrno(std::string_view reason, int sys_errno) {
 }
 
 ErrorMaker FailLimit(std::string_view limit_name, int64_t limit) {
-  return ErrorMaker("core.limit", 0)
-      .Detail("limit.name", limit_name)
-      .Detail("limit.value", limit);
+  return ErrorMaker("core.limit", 0).Detail("limit.name", limit_name).Detail("limit.value", limit);
 }
 
 absl::Status Wrap(const absl::Status& status, std::string_view context) {

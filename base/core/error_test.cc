@@ -21,8 +21,8 @@ TEST_CASE("error: a maker takes code and hint from the table", "[base][core]") {
 
 TEST_CASE("error: errno, details, hint and cause survive inside a status", "[base][core]") {
   const absl::Status beneath = FailErrno("core.io", ENOENT).Detail("path", "/x") << "open /x";
-  const absl::Status status = Fail("core.not_found").Hint("look again").Cause(beneath).Detail(
-                                  "a:b", "1:2\n") << "image x";
+  const absl::Status status =
+      Fail("core.not_found").Hint("look again").Cause(beneath).Detail("a:b", "1:2\n") << "image x";
   const Error error = GetError(status);
   CHECK(error.hint == "look again");
   CHECK(error.Detail("a:b") == "1:2\n");

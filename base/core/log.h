@@ -23,8 +23,8 @@ class LogSink {
 };
 
 // Log writes to `sink` unless it is null.
-inline void Log(LogSink* sink, LogLevel level, std::string_view component,
-                std::string_view message, LogFields fields = {}) {
+inline void Log(LogSink* sink, LogLevel level, std::string_view component, std::string_view message,
+                LogFields fields = {}) {
   if (sink != nullptr) sink->Write(level, component, message, fields);
 }
 

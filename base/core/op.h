@@ -26,9 +26,9 @@ struct Event {
   std::string_view phase;    // "start", "progress", "done", "skip"
   std::string_view subject;  // digest, URL without query, path: what `done` counts for
   int64_t done = 0;
-  int64_t total = -1;           // -1 if not known
-  std::string_view unit;        // "bytes", "entries", "" for none
-  std::string_view text;        // one line for people; may be empty
+  int64_t total = -1;     // -1 if not known
+  std::string_view unit;  // "bytes", "entries", "" for none
+  std::string_view text;  // one line for people; may be empty
 };
 
 class EventSink {

@@ -107,8 +107,7 @@ typedef struct coam_aci_client coam_aci_client;
 /* coam_aci_client_new makes a client with options "aci.client" (ca-file, resolve, proxies, ...).
  * `keystore` (kept by reference) decides which signatures count; with NULL only calls that ask for
  * no verification can fetch. Errors: core.invalid_argument, core.io. */
-COAM_CHECKED coam_code coam_aci_client_new(const coam_options *options,
-                                           coam_sig_keystore *keystore,
+COAM_CHECKED coam_code coam_aci_client_new(const coam_options *options, coam_sig_keystore *keystore,
                                            coam_aci_client **ret_client, coam_error **ret_error);
 COAM_API coam_aci_client *coam_aci_client_ref(coam_aci_client *client);
 COAM_API void coam_aci_client_free(coam_aci_client *client);
@@ -121,8 +120,8 @@ typedef int32_t (*coam_aci_review_fn)(void *user, const char *prefix, const char
 /* coam_aci_client_set_review has `fn` asked; without it no discovered key is taken. user_free (may be
  * NULL) is called once with `user`. Not while a call uses the client. Inside a job no review is asked:
  * keys must be there before. */
-COAM_API void coam_aci_client_set_review(coam_aci_client *client, coam_aci_review_fn fn,
-                                         void *user, void (*user_free)(void *user));
+COAM_API void coam_aci_client_set_review(coam_aci_client *client, coam_aci_review_fn fn, void *user,
+                                         void (*user_free)(void *user));
 
 /* coam_aci_discover asks where a name's image and keys are; options "aci.discover" (images, keys,
  * allow-http, insecure-tls, port, simple, header). *ret_json (new): schema coam.aci.discovery.v1 with
@@ -174,9 +173,9 @@ COAM_CHECKED coam_code coam_aci_validate(coam_context *context, const char *path
 /* coam_aci_build makes an image file of a layout directory (manifest, rootfs); options "aci.build"
  * (compression, owner-root, overwrite, clamp-mtime). The file appears whole or not at all, and the
  * same tree gives the same ID. *ret_json (new): schema coam.aci.file.v1. */
-COAM_CHECKED coam_code coam_aci_build(coam_context *context, const char *layout,
-                                      const char *output, const coam_options *options,
-                                      coam_buf **ret_json, coam_error **ret_error);
+COAM_CHECKED coam_code coam_aci_build(coam_context *context, const char *layout, const char *output,
+                                      const coam_options *options, coam_buf **ret_json,
+                                      coam_error **ret_error);
 /* coam_aci_manifest_edit changes a manifest (JSON text) with options "aci.edit"; *ret_json (new).
  * Errors: aci.build_missing (a thing to remove is not there), aci.manifest_invalid, ... */
 COAM_CHECKED coam_code coam_aci_manifest_edit(coam_context *context, const char *manifest,
@@ -200,8 +199,7 @@ COAM_CHECKED coam_code coam_aci_builder_begin(coam_context *context, const char 
                                               const coam_options *options,
                                               coam_aci_builder **ret_builder,
                                               coam_error **ret_error);
-COAM_CHECKED coam_code coam_aci_builder_open(const char *work_path,
-                                             coam_aci_builder **ret_builder,
+COAM_CHECKED coam_code coam_aci_builder_open(const char *work_path, coam_aci_builder **ret_builder,
                                              coam_error **ret_error);
 COAM_API coam_aci_builder *coam_aci_builder_ref(coam_aci_builder *builder);
 COAM_API void coam_aci_builder_free(coam_aci_builder *builder);

@@ -38,21 +38,21 @@ extern "C" {
 typedef int32_t coam_code;
 
 #define COAM_OK 0
-#define COAM_CANCELLED 1            /* the caller asked to stop */
-#define COAM_INVALID_ARGUMENT 3     /* the caller's fault, whatever the state */
-#define COAM_DEADLINE_EXCEEDED 4    /* ran past the deadline */
-#define COAM_NOT_FOUND 5            /* the named thing does not exist */
-#define COAM_ALREADY_EXISTS 6       /* the named thing exists */
-#define COAM_PERMISSION_DENIED 7    /* kernel, server or policy said no; retrying will not help */
-#define COAM_RESOURCE_EXHAUSTED 8   /* limit, disk, memory */
-#define COAM_FAILED_PRECONDITION 9  /* the state must change first */
-#define COAM_ABORTED 10             /* lost a race: try again */
-#define COAM_OUT_OF_RANGE 11        /* past the end */
-#define COAM_UNIMPLEMENTED 12       /* this build or kernel lacks it */
-#define COAM_INTERNAL 13            /* a fault of coaming: please report */
-#define COAM_UNAVAILABLE 14         /* network or system: try again with back-off */
-#define COAM_DATA_LOSS 15           /* bytes do not match their digest or cannot be decoded */
-#define COAM_UNAUTHENTICATED 16     /* no or bad credentials */
+#define COAM_CANCELLED 1           /* the caller asked to stop */
+#define COAM_INVALID_ARGUMENT 3    /* the caller's fault, whatever the state */
+#define COAM_DEADLINE_EXCEEDED 4   /* ran past the deadline */
+#define COAM_NOT_FOUND 5           /* the named thing does not exist */
+#define COAM_ALREADY_EXISTS 6      /* the named thing exists */
+#define COAM_PERMISSION_DENIED 7   /* kernel, server or policy said no; retrying will not help */
+#define COAM_RESOURCE_EXHAUSTED 8  /* limit, disk, memory */
+#define COAM_FAILED_PRECONDITION 9 /* the state must change first */
+#define COAM_ABORTED 10            /* lost a race: try again */
+#define COAM_OUT_OF_RANGE 11       /* past the end */
+#define COAM_UNIMPLEMENTED 12      /* this build or kernel lacks it */
+#define COAM_INTERNAL 13           /* a fault of coaming: please report */
+#define COAM_UNAVAILABLE 14        /* network or system: try again with back-off */
+#define COAM_DATA_LOSS 15          /* bytes do not match their digest or cannot be decoded */
+#define COAM_UNAUTHENTICATED 16    /* no or bad credentials */
 
 /* coam_code_name returns "NOT_FOUND" for COAM_NOT_FOUND, "UNKNOWN" for no code. Static. */
 COAM_API const char *coam_code_name(coam_code code);

@@ -27,13 +27,13 @@ struct Traits;
 }  // namespace internal
 
 // COAMING_HANDLE names the functions that count a type.
-#define COAMING_HANDLE(type)                                     \
-  namespace internal {                                           \
-  template <>                                                    \
-  struct Traits<type> {                                          \
-    static type *Ref(type *p) { return p ? type##_ref(p) : p; }  \
-    static void Free(type *p) { type##_free(p); }                \
-  };                                                             \
+#define COAMING_HANDLE(type) \
+  namespace internal { \
+  template <> \
+  struct Traits<type> { \
+    static type *Ref(type *p) { return p ? type##_ref(p) : p; } \
+    static void Free(type *p) { type##_free(p); } \
+  }; \
   }
 
 COAMING_HANDLE(coam_error)

@@ -48,8 +48,7 @@ typedef struct coam_pod_request coam_pod_request;
  * inherit-environment, annotation, pod-manifest) in *ret_request (new). Errors:
  * core.invalid_argument. */
 COAM_CHECKED coam_code coam_pod_request_new(const coam_options *options,
-                                            coam_pod_request **ret_request,
-                                            coam_error **ret_error);
+                                            coam_pod_request **ret_request, coam_error **ret_error);
 COAM_API coam_pod_request *coam_pod_request_ref(coam_pod_request *request);
 COAM_API void coam_pod_request_free(coam_pod_request *request);
 COAM_DEFINE_FREEP(coam_pod_request)
@@ -86,9 +85,9 @@ typedef struct coam_pod coam_pod;
 COAM_CHECKED coam_code coam_pods_run(coam_pods *pods, coam_context *context, const char *uuid,
                                      const coam_options *options, coam_pod **ret_pod,
                                      coam_error **ret_error);
-COAM_CHECKED coam_code coam_pods_run_start(coam_pods *pods, coam_context *context,
-                                           const char *uuid, const coam_options *options,
-                                           coam_job **ret_job, coam_error **ret_error);
+COAM_CHECKED coam_code coam_pods_run_start(coam_pods *pods, coam_context *context, const char *uuid,
+                                           const coam_options *options, coam_job **ret_job,
+                                           coam_error **ret_error);
 COAM_CHECKED coam_code coam_pods_run_finish(coam_job *job, coam_pod **ret_pod,
                                             coam_error **ret_error);
 COAM_API coam_pod *coam_pod_ref(coam_pod *pod);
@@ -123,16 +122,14 @@ COAM_API int coam_pod_take_console(coam_pod *pod);
 COAM_CHECKED coam_code coam_pods_status(coam_pods *pods, const char *uuid, coam_buf **ret_json,
                                         coam_error **ret_error);
 /* coam_pods_list gives a JSON array (new) of such objects, sorted by UUID. */
-COAM_CHECKED coam_code coam_pods_list(coam_pods *pods, coam_buf **ret_json,
-                                      coam_error **ret_error);
+COAM_CHECKED coam_code coam_pods_list(coam_pods *pods, coam_buf **ret_json, coam_error **ret_error);
 /* coam_pods_manifest gives the pod manifest (new) as it was written. */
 COAM_CHECKED coam_code coam_pods_manifest(coam_pods *pods, const char *uuid, coam_buf **ret_json,
                                           coam_error **ret_error);
 /* coam_pods_wait_exit waits until the pod has ended; options "pod.wait". Errors: pod.state (never
  * run), core.cancelled, core.deadline_exceeded. */
-COAM_CHECKED coam_code coam_pods_wait_exit(coam_pods *pods, coam_context *context,
-                                           const char *uuid, const coam_options *options,
-                                           coam_error **ret_error);
+COAM_CHECKED coam_code coam_pods_wait_exit(coam_pods *pods, coam_context *context, const char *uuid,
+                                           const coam_options *options, coam_error **ret_error);
 /* coam_pods_stop sends SIGTERM to the apps, or SIGKILL if `force` is not 0. If the process that ran
  * the pod is gone, it takes the pod down itself. Errors: pod.state (not running). */
 COAM_CHECKED coam_code coam_pods_stop(coam_pods *pods, coam_context *context, const char *uuid,
@@ -153,8 +150,8 @@ typedef struct coam_pod_process coam_pod_process;
 /* coam_pods_enter starts a program in an app with options "pod.enter" (app, arg, terminal).
  * Errors: pod.state (not running), pod.app (no such app, or several and none named), run.*. */
 COAM_CHECKED coam_code coam_pods_enter(coam_pods *pods, coam_context *context, const char *uuid,
-                                       const coam_options *options,
-                                       coam_pod_process **ret_process, coam_error **ret_error);
+                                       const coam_options *options, coam_pod_process **ret_process,
+                                       coam_error **ret_error);
 COAM_API coam_pod_process *coam_pod_process_ref(coam_pod_process *process);
 COAM_API void coam_pod_process_free(coam_pod_process *process);
 COAM_DEFINE_FREEP(coam_pod_process)

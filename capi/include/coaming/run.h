@@ -38,8 +38,7 @@ typedef struct coam_run_runtime coam_run_runtime;
  * cgroup-parent, seccomp-cache) in *ret_runtime (new).
  * Errors: core.permission, core.io, run.launcher. */
 COAM_CHECKED coam_code coam_run_runtime_new(const coam_options *options,
-                                            coam_run_runtime **ret_runtime,
-                                            coam_error **ret_error);
+                                            coam_run_runtime **ret_runtime, coam_error **ret_error);
 COAM_API coam_run_runtime *coam_run_runtime_ref(coam_run_runtime *runtime);
 COAM_API void coam_run_runtime_free(coam_run_runtime *runtime);
 COAM_DEFINE_FREEP(coam_run_runtime)
@@ -158,17 +157,17 @@ COAM_DEFINE_FREEP(coam_run_process)
  * Options "run.exec": either process (a process object, JSON), or arg, env, cwd, user, ... over the
  * container's own; stdin, stdout, stderr, pass-fd, console-socket, pid-file as for create.
  * *ret_process is new. Errors: run.state (stopped, paused), the step that failed. */
-COAM_CHECKED coam_code coam_run_container_exec(coam_run_container *container,
-                                               coam_context *context, const coam_options *options,
+COAM_CHECKED coam_code coam_run_container_exec(coam_run_container *container, coam_context *context,
+                                               const coam_options *options,
                                                coam_run_process **ret_process,
                                                coam_error **ret_error);
 COAM_API int64_t coam_run_process_pid(const coam_run_process *process);
 COAM_API int coam_run_process_fd(const coam_run_process *process);
 COAM_API int coam_run_process_take_stdio(coam_run_process *process, int32_t which);
 COAM_API int coam_run_process_take_console(coam_run_process *process);
-COAM_CHECKED coam_code coam_run_process_wait(coam_run_process *process,
-                                             const coam_options *options, int32_t *ret_code,
-                                             int32_t *ret_signal, coam_error **ret_error);
+COAM_CHECKED coam_code coam_run_process_wait(coam_run_process *process, const coam_options *options,
+                                             int32_t *ret_code, int32_t *ret_signal,
+                                             coam_error **ret_error);
 COAM_CHECKED coam_code coam_run_process_kill(coam_run_process *process, int32_t signal,
                                              coam_error **ret_error);
 COAM_API void coam_run_process_feed_status(coam_run_process *process, int32_t wait_status);
