@@ -32,9 +32,10 @@ class Readme(unittest.TestCase):
         self.assertLess(self.text.count("\n"), 120)
 
     def test_its_links_lead_somewhere(self):
+        # The tree itself: this test is not sandboxed.
+        tree = os.path.dirname(os.path.realpath(os.path.join(world.ROOT, "README.md")))
         for target in re.findall(r"\]\(([^)#:]+)\)", self.text):
-            if os.path.splitext(target)[1] == ".md":
-                self.assertTrue(os.path.exists(os.path.join(world.ROOT, target)), target)
+            self.assertTrue(os.path.exists(os.path.join(tree, target)), target)
 
     def test_its_size_of_the_shared_object_is_true(self):
         size = os.path.getsize(os.path.join(self.work, "prefix/lib/libcoaming.so.1")) / 2**20

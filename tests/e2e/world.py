@@ -17,7 +17,8 @@ import threading
 import time
 import unittest
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+# The program's own path, since Python resolves the links of what it imports.
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(sys.argv[0]))))
 COAM = os.path.join(ROOT, "examples/coam/coam")
 ENTERED = "COAM_E2E_ENTERED"
 RKT_ERROR = 254
