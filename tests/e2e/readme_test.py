@@ -18,12 +18,9 @@ class Readme(unittest.TestCase):
         with open(os.path.join(world.ROOT, "README.md"), encoding="utf-8") as file:
             cls.text = file.read()
         cls.work = tempfile.mkdtemp(prefix="coam-readme.", dir="/tmp")
+        cls.addClassCleanup(shutil.rmtree, cls.work)
         with tarfile.open(os.path.join(world.ROOT, "dist.tar.gz")) as tar:
             tar.extractall(os.path.join(cls.work, "prefix"))
-
-    @classmethod
-    def tearDownClass(cls):
-        shutil.rmtree(cls.work)
 
     def program(self):
         return re.search(r"<!-- program -->\n```c\n(.*?)```", self.text, re.S)[1]

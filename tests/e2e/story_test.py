@@ -29,6 +29,7 @@ class Story(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.prefix = tempfile.mkdtemp(prefix="coam-story.", dir="/tmp")
+        cls.addClassCleanup(shutil.rmtree, cls.prefix)
         os.mkdir(os.path.join(cls.prefix, "bin"))
         shutil.copy(world.COAM, os.path.join(cls.prefix, "bin/coam"))
         cls.before = left()
@@ -36,10 +37,6 @@ class Story(unittest.TestCase):
         done = cls.start().communicate()[0]
         cls.seconds = time.monotonic() - begun
         cls.text = done
-
-    @classmethod
-    def tearDownClass(cls):
-        shutil.rmtree(cls.prefix)
 
     @classmethod
     def start(cls):
