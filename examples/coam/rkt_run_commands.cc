@@ -320,7 +320,9 @@ int RunPod(Invocation& in, coam_pods* pods, const std::string& uuid) {
   coam_code code = coam_pod_wait(pod.get(), in.context(), wait.get(), &status, Take(error));
   if (code == COAM_CANCELLED || code == COAM_DEADLINE_EXCEEDED) {
     Say("rkt: stopping pod " + uuid);
+    const int stopped = coam_error_exit_code(error.get());  // 130 or 124, whatever the apps answer
     code = coam_pod_shutdown(pod.get(), 10'000, &status, Take(error));
+    if (code == COAM_OK) return stopped;
   }
   return code == COAM_OK ? status : in.Fail(error);
 }

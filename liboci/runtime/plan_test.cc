@@ -1,6 +1,7 @@
 #include "liboci/runtime/plan.h"
 
 #include <cstring>
+#include <functional>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -204,6 +205,27 @@ TEST_CASE("plan: what the specification forbids is refused with the member's nam
     c.spec.mounts.push_back(m);
     REQUIRE_REASON(c.Compile(), "run.spec");
   }
+}
+
+TEST_CASE("plan: what no isolator carries out is refused and never a silent gap",
+          "[liboci][runtime]") {
+  const auto refused = [](const std::function<void(Spec*)>& ask) {
+    Case c;
+    ask(&c.spec);
+    REQUIRE_REASON(c.Compile(), "run.unsupported");
+  };
+  refused([](Spec* s) { s->process->apparmor_profile = "docker-default"; });
+  refused([](Spec* s) { s->process->selinux_label = "a:b:c:s0"; });
+  refused([](Spec* s) { s->linux_.mount_label = "a:b:c:s0"; });
+  refused([](Spec* s) { s->linux_.intel_rdt.emplace(); });
+  refused([](Spec* s) { s->linux_.net_devices["eth1"] = {}; });
+  refused([](Spec* s) { s->mounts.push_back({"/x", "tmpfs", "tmpfs", {"tmpcopyup"}}); });
+  // Device rules have no place on cgroup v2 here: said, not hidden.
+  Case v2;
+  v2.facts = V2Host();
+  REQUIRE_OK(v2.Compile());
+  REQUIRE(v2.warnings.size() == 1);
+  CHECK(v2.warnings[0].find("devices") != std::string::npos);
 }
 
 TEST_CASE("plan: unknown capabilities are left out with a warning", "[liboci][runtime]") {

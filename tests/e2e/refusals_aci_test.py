@@ -402,6 +402,7 @@ class Images(world.World):
         code, _, err = self.interrupt(
             lambda: os.path.exists(uuid) and time.sleep(1) is None,
             *self.words("run", "--net=none", "--uuid-file-save", uuid, NAME + ":1"), name="rkt")
+        self.assertEqual(code, 130)
         self.assertIn("stopping pod", err)
         os.unlink(uuid)
         self.assertEqual(self.rkt("gc", "--grace-period=0s")[0], 0)

@@ -75,6 +75,9 @@ std::span<const Isolator> Isolators();
 // CompilePlan runs the table over `in`. Errors: run.spec, run.unsupported.
 absl::StatusOr<Plan> CompilePlan(const PlanInput& in);
 
+// CheckEnforceable fails with run.unsupported for members that no isolator carries out.
+absl::Status CheckEnforceable(const PlanInput& in);
+
 // FailSpec is reason run.spec with the member's name in front.
 absl::Status FailSpec(std::string_view member, std::string_view message);
 
