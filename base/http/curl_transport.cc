@@ -20,6 +20,7 @@
 #include "base/core/fork_guard.h"
 #include "base/core/status_macros.h"
 #include "base/core/unique_fd.h"
+#include "base/http/curl_descriptors.h"
 #include "base/http/exchange.h"
 #include "base/http/pem_files.h"
 
@@ -222,6 +223,7 @@ class CurlTransport final : public Transport {
     if (multi == nullptr) {
       CurlWindow window;
       multi = curl_multi_init();
+      if (multi != nullptr) MarkWakeupPair(multi);
     }
     if (multi == nullptr) return Fail("core.no_memory") << "make an HTTP session";
     return std::make_unique<CurlSession>(this, multi);
@@ -325,6 +327,7 @@ absl::Status CurlExchange::Setup(CurlTransport& transport) {
   Set(CURLOPT_URL, request_.url.str().c_str());
   Set(CURLOPT_PATH_AS_IS, 1L);
   Set(CURLOPT_NOSIGNAL, 1L);
+  Set(CURLOPT_OPENSOCKETFUNCTION, OpenCurlSocket);
 #if LIBCURL_VERSION_NUM >= 0x075500
   Set(CURLOPT_PROTOCOLS_STR, "http,https");
 #else

@@ -2,10 +2,13 @@
 // program as a witness.
 #include "base/http/curl_transport.h"
 
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <fstream>
 #include <iterator>
@@ -25,6 +28,7 @@ namespace {
 
 using testing::HttpServer;
 using testing::NginxServer;
+using testing::OpenFds;
 using testing::ServerReply;
 using testing::ServerRequest;
 using testing::TempTree;
@@ -87,6 +91,20 @@ TEST_CASE("curl: what is sent is what was asked for", "[base][http]") {
   CHECK(seen[5].method == "HEAD");
   CHECK(seen[6].method == "DELETE");
   CHECK(server.connections() == 1);  // kept open between requests
+}
+
+TEST_CASE("curl: no descriptor of a living session is handed on by exec", "[base][http]") {
+  HttpServer server([](const ServerRequest& r, ServerReply& reply) { reply.body = r.body; });
+  const std::vector<int> before = OpenFds();
+  auto t = REQUIRE_VALUE(NewCurlTransport());
+  REQUIRE_OK(Get(*t, Plain(server.url("/"))));
+  for (const int fd : OpenFds()) {
+    if (std::find(before.begin(), before.end(), fd) != before.end()) continue;
+    struct stat s {};
+    if (fstat(fd, &s) != 0) continue;  // the server's own, closed meanwhile
+    INFO("descriptor " << fd);
+    CHECK((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0);
+  }
 }
 
 TEST_CASE("curl: a pulled body comes in order, however slowly it is read", "[base][http]") {

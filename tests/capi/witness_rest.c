@@ -1,6 +1,7 @@
 /* Calls, for the host witness, the functions that no Python test reaches: getters that Python reads
  * otherwise, references, and calls with NULL. Exit status 0 if each did what its comment says. */
 #include <coaming/coaming.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -119,4 +120,24 @@ static int pods(void) {
   return 0;
 }
 
-int main(void) { return core() || json() || run() || pods(); }
+/* A job from start to end, by the calls of an event loop. */
+static int job(void) {
+  coam_job *started = NULL;
+  coam_error *error = NULL;
+  CHECK(coam_oci_open_start(NULL, "oci:/no/such/layout", NULL, &started, NULL) == COAM_OK);
+  CHECK(coam_job_ref(started) == started);
+  coam_job_free(started);
+  CHECK(coam_job_fd(started) > 2);
+  while (coam_job_done(started) == 0) {
+    struct pollfd news = {coam_job_fd(started), POLLIN, 0};
+    CHECK(poll(&news, 1, 10000) == 1);
+    CHECK(coam_job_dispatch(started, NULL) == COAM_OK);
+  }
+  coam_job_cancel(started);
+  CHECK(coam_job_result(started, &error) != COAM_OK && error != NULL);
+  coam_error_free(error);
+  coam_job_free(started);
+  return 0;
+}
+
+int main(void) { return core() || json() || run() || pods() || job(); }

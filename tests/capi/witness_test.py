@@ -14,6 +14,8 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 
 
 class WitnessTest(unittest.TestCase):
+    maxDiff = None
+
     @classmethod
     def setUpClass(cls):
         folder = tempfile.mkdtemp(prefix="coam-witness.")
