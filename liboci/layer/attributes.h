@@ -57,7 +57,7 @@ class Attributes {
   const ApplyOptions& options_;
   const uid_t uid_;
   const gid_t gid_;
-  bool said_unsupported_ = false, said_refused_ = false, said_owner_ = false;
+  bool said_unsupported_ = false, said_refused_ = false;
 };
 
 }  // namespace coaming::oci
