@@ -6,7 +6,6 @@
 #include "libaci/render/render.h"
 
 namespace aci = coaming::aci;
-namespace base = coaming::base;
 namespace capi = coaming::capi;
 
 namespace {

@@ -147,8 +147,9 @@ absl::StatusOr<aci::Isolator> ReadSeccomp(const std::string& text) {
 
 absl::Status ReadIsolators(const OptionReader& opt, std::vector<aci::Isolator>* to) {
   const auto add = [to](absl::StatusOr<aci::Isolator> made) {
-    if (made.ok()) to->push_back(*std::move(made));
-    return made.status();
+    if (!made.ok()) return made.status();
+    to->push_back(*std::move(made));
+    return absl::OkStatus();
   };
   for (const std::string& text : opt.List("isolator")) {
     COAM_RETURN_IF_ERROR(add(aci::IsolatorFromString(text)));
