@@ -161,7 +161,9 @@ absl::StatusOr<run::CreateOptions> ReadCreateOptions(const char* id, const Optio
   } else if (out.bundle.empty()) {
     return base::Fail("core.invalid_argument") << "bundle: neither a bundle nor a spec is given";
   }
-  for (const auto& [name, value] : options.Map("env")) out.env.push_back(name + "=" + value);
+  for (const auto& [name, value] : options.Map("env")) {
+    out.env.push_back(absl::StrCat(name, "=", value));
+  }
   out.no_pivot = options.Bool("no-pivot");
   out.pause = options.Bool("pause");
   COAM_RETURN_IF_ERROR(ReadLaunch(options, &out));

@@ -180,15 +180,15 @@ absl::StatusOr<NetworkList> LoadNetwork(const base::Op& op, std::span<const std:
         }));
     if (found.has_value()) return *std::move(found);
   }
-  base::ErrorMaker error = base::Fail("cni.conf.not_found");
-  std::move(error) << "no network is called \"" << name.substr(0, 128) << "\" in "
-                   << absl::StrJoin(dirs, ", ");
+  std::string rest;
   if (!seen.empty()) {
     if (seen.size() > 20) seen.resize(20);
-    std::move(error) << "; there are " << absl::StrJoin(seen, ", ");
+    absl::StrAppend(&rest, "; there are ", absl::StrJoin(seen, ", "));
   }
-  if (skipped > 0) std::move(error) << "; files that cannot be read: " << skipped;
-  return std::move(error).Detail("cni.network", name.substr(0, 128));
+  if (skipped > 0) absl::StrAppend(&rest, "; files that cannot be read: ", skipped);
+  return base::Fail("cni.conf.not_found").Detail("cni.network", name.substr(0, 128))
+         << "no network is called \"" << name.substr(0, 128) << "\" in "
+         << absl::StrJoin(dirs, ", ") << rest;
 }
 
 absl::StatusOr<NetworkSet> LoadAllNetworks(const base::Op& op, std::span<const std::string> dirs) {

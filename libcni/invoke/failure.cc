@@ -85,6 +85,7 @@ std::string HowItEnded(const PluginOutput& output) {
 
 base::ErrorMaker Start(std::string_view reason, const PluginOutput& output) {
   base::ErrorMaker maker = base::Fail(reason);
+  // The maker's words work in place and move nothing. NOLINTBEGIN(bugprone-use-after-move)
   std::move(maker).Detail("cni.plugin", output.plugin).Detail("cni.verb", output.verb);
   if (output.exit_signal != 0) {
     std::move(maker).Detail("exit.signal", output.exit_signal);
@@ -93,6 +94,7 @@ base::ErrorMaker Start(std::string_view reason, const PluginOutput& output) {
   }
   if (!output.err.empty()) std::move(maker).Detail("stderr", TailOf(output.err));
   return maker;
+  // NOLINTEND(bugprone-use-after-move)
 }
 
 }  // namespace

@@ -70,11 +70,10 @@ absl::Status Verdict::ToStatus(std::string_view subject) const {
     for (const SignatureResult& s : signatures) {
       if (s.status != status) continue;
       std::string who = !s.fingerprint.empty() ? s.fingerprint : s.key_id;
-      auto error = Fail(StatusReason(status)) << subject << ": " << s.message;
-      if (!s.fingerprint.empty())
-        std::move(error) << " (key " << s.fingerprint
-                         << (s.user_ids.empty() ? "" : absl::StrCat(", ", s.user_ids[0])) << ")";
-      return std::move(error).Detail("sig.key", who);
+      const std::string owner = s.user_ids.empty() ? "" : absl::StrCat(", ", s.user_ids[0]);
+      return Fail(StatusReason(status)).Detail("sig.key", who)
+             << subject << ": " << s.message
+             << (s.fingerprint.empty() ? "" : absl::StrCat(" (key ", s.fingerprint, owner, ")"));
     }
   }
   return Fail("sig.malformed") << subject << ": no signature could be judged";
