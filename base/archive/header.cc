@@ -106,7 +106,7 @@ std::optional<PaxRecords> ParsePax(std::string_view bytes) {
   PaxRecords out;
   while (!bytes.empty()) {
     const size_t space = bytes.find(' ');
-    if (space == bytes.npos || space > 10) return std::nullopt;
+    if (space > 10) return std::nullopt;  // npos too
     const std::optional<int64_t> length = ParseDecimal(bytes.substr(0, space));
     if (!length || *length <= static_cast<int64_t>(space) + 1 ||
         *length > static_cast<int64_t>(bytes.size())) {

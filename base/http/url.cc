@@ -312,11 +312,10 @@ std::string UrlForMessage(std::string_view text) {
   const size_t slash = text.find_first_of("/\\", begin);
   const size_t at = text.substr(0, slash).rfind('@');
   std::string out(text.substr(0, begin));
-  const std::string_view rest =
-      text.substr(at != std::string_view::npos && at >= begin ? at + 1 : begin);
-  for (const char c : rest.substr(0, 1024)) {
+  out += text.substr(at != std::string_view::npos && at >= begin ? at + 1 : begin).substr(0, 1024);
+  for (char& c : out) {
     const auto byte = static_cast<unsigned char>(c);
-    out += byte < 0x20 || byte == 0x7f ? '?' : c;
+    if (byte < 0x20 || byte == 0x7f) c = '?';
   }
   return out;
 }

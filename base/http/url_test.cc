@@ -151,6 +151,7 @@ TEST_CASE("url: parts, origin and additions", "[base][http]") {
   CHECK(UrlForMessage("https://a:s@b:s@h/x@y") == "https://h/x@y");
   CHECK(UrlForMessage("not a url?secret") == "not a url");
   CHECK(UrlForMessage("https://h/\n\x01x") == "https://h/??x");
+  CHECK(UrlForMessage("ht\ntp://h") == "ht?tp://h");
   CHECK(REQUIRE_VALUE(PercentDecode("a%20b%2F")) == "a b/");
   REQUIRE_REASON(PercentDecode("%2"), "http.url");
 }
