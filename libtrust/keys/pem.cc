@@ -14,7 +14,6 @@
 namespace coaming::trust {
 
 using base::Fail;
-using internal::U8;
 
 namespace internal {
 
