@@ -14,7 +14,6 @@ namespace coaming::trust::openpgp {
 
 using base::Fail;
 using internal::CertificateData;
-using internal::Packet;
 
 namespace {
 constexpr size_t kMaxCertificates = 4096;

@@ -9,7 +9,6 @@
 namespace coaming::trust::openpgp::internal {
 
 using base::DigestAlgorithm;
-using base::Fail;
 
 namespace {
 
