@@ -132,7 +132,7 @@ std::vector<ProbeLine> Probe() {
 
   absl::StatusOr<std::string> limit = ReadKernelFile("/proc/sys/user/max_user_namespaces");
   int64_t most = -1;
-  if (limit.ok()) absl::SimpleAtoi(limit->substr(0, limit->find('\n')), &most);
+  if (limit.ok() && !absl::SimpleAtoi(limit->substr(0, limit->find('\n')), &most)) most = -1;
   bool allowed = most != 0;
   absl::StatusOr<std::string> clone = ReadKernelFile("/proc/sys/kernel/unprivileged_userns_clone");
   if (clone.ok() && clone->substr(0, 1) == "0" && geteuid() != 0) allowed = false;

@@ -196,7 +196,7 @@ namespace {
 class Launch {
  public:
   Launch(const base::Op& op, RuntimeRep* host, const CreateOptions& o, Prepared* p, Undo* undo)
-      : op_(op), host_(host), o_(o), p_(p), c_(*p->rep), undo_(undo) {}
+      : op_(op), host_(host), o_(o), c_(*p->rep), undo_(undo) {}
 
   absl::Status Go(bool wait_start) {
     base::UniqueFd listener, birth;
@@ -306,7 +306,6 @@ class Launch {
   const base::Op& op_;
   RuntimeRep* host_;
   const CreateOptions& o_;
-  Prepared* p_;
   ContainerRep& c_;
   Undo* undo_;
   bool born_ = false, adopted_ = false;

@@ -31,12 +31,12 @@ int SignalNumber(std::string_view text) {
     if (known == rest) return value;
   if (absl::ConsumePrefix(&rest, "RTMIN")) {
     number = rest.empty() ? 0 : -1;
-    if (absl::ConsumePrefix(&rest, "+")) absl::SimpleAtoi(rest, &number);
+    if (absl::ConsumePrefix(&rest, "+") && !absl::SimpleAtoi(rest, &number)) number = -1;
     return number >= 0 && number <= 30 ? 34 + number : -1;
   }
   if (absl::ConsumePrefix(&rest, "RTMAX")) {
     number = rest.empty() ? 0 : -1;
-    if (absl::ConsumePrefix(&rest, "-")) absl::SimpleAtoi(rest, &number);
+    if (absl::ConsumePrefix(&rest, "-") && !absl::SimpleAtoi(rest, &number)) number = -1;
     return number >= 0 && number <= 30 ? 64 - number : -1;
   }
   return -1;

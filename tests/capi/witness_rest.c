@@ -133,6 +133,7 @@ static int job(void) {
     CHECK(poll(&news, 1, 10000) == 1);
     CHECK(coam_job_dispatch(started, NULL) == COAM_OK);
   }
+  CHECK(coam_job_dispatch(started, NULL) == COAM_OK);
   coam_job_cancel(started);
   CHECK(coam_job_result(started, &error) != COAM_OK && error != NULL);
   coam_error_free(error);
