@@ -91,6 +91,7 @@ absl::Status ReadArea(std::string_view area, bool hashed, SignaturePacket* out) 
       if (!value.ok()) return Malformed("an issuer fingerprint without a version");
       if ((version == 4 && body.size() != 21) || (version == 6 && body.size() != 33))
         return Malformed("an issuer fingerprint of a wrong length");
+      if (version != 4 && version != 6) continue;  // of a key that can't be among ours
       out->issuer_fingerprints.emplace_back(body.substr(1));
       out->issuer_fingerprint_hashed |= hashed;
       continue;
