@@ -1,6 +1,6 @@
-"""version_script.py symbols.tsv: the linker's version script of libcoaming.so on stdout.
+"""version_script.py symbols.tsv [HEADER...]: the linker's version script of libcoaming.so on stdout.
 
-One node per release, each inheriting the one before; what is unstable has a node of its own.
+With headers, of a flavour that exports what these declare and no more. One node per release, each inheriting the one before; what is unstable has a node of its own.
 """
 
 import sys
@@ -26,12 +26,12 @@ def version_script(rows):
     return "".join(out)
 
 
-def main(path):
+def main(path, *headers):
     with open(path, encoding="utf-8") as file:
         rows = [line.rstrip("\n").split("\t")[:4] for line in file
                 if line.strip() and not line.startswith("#")]
-    sys.stdout.write(version_script(rows))
+    sys.stdout.write(version_script([r for r in rows if not headers or r[1] in headers]))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -1,6 +1,5 @@
+// What the tables of the built modules answer: features, versions, option families.
 #include "capi/src/modules.h"
-
-#include <curl/curlver.h>
 
 #include <array>
 #include <cstring>
@@ -11,11 +10,6 @@
 
 namespace coaming::capi {
 namespace {
-
-// The modules in reading order; a part that is not built keeps its row and says so in features.
-constexpr Module (*kModules[])() = {
-    CoreModule, AciModule, CniModule, OciModule, PodModule, SigModule, TufModule, RunModule,
-};
 
 // A limit's default as text, made at compile time.
 template <int64_t kValue>
@@ -51,7 +45,7 @@ constexpr const char* kCoreFeatures[] = {"core.jobs", "core.limits"};
 Module CoreModule() { return {"core", kCoreFamilies, kCoreFeatures}; }
 
 const OptionFamily* FamilyAt(size_t index) {
-  for (const auto module : kModules) {
+  for (const ModuleMaker module : Modules()) {
     const absl::Span<const OptionFamily> families = module().families;
     if (index < families.size()) return &families[index];
     index -= families.size();
@@ -72,7 +66,7 @@ namespace capi = coaming::capi;
 
 const char* coam_feature_at(size_t index) {
   return COAM_BOUNDARY_VALUE(nullptr, {
-    for (const auto module : capi::kModules) {
+    for (const capi::ModuleMaker module : capi::Modules()) {
       const absl::Span<const char* const> features = module().features;
       if (index < features.size()) return features[index];
       index -= features.size();
@@ -102,8 +96,8 @@ const char* coam_version_string(void) {
 const char* coam_build_details(void) {
   return COAM_BOUNDARY_VALUE(COAM_VERSION_STRING, {
     static const std::string* const details = [] {
-      auto* text = new std::string(absl::StrCat("coaming ", COAM_VERSION_STRING, " libcurl/",
-                                                LIBCURL_VERSION, " features:"));
+      auto* text = new std::string(
+          absl::StrCat("coaming ", COAM_VERSION_STRING, capi::BuiltWith(), " features:"));
       for (size_t i = 0; const char* feature = coam_feature_at(i); ++i) {
         absl::StrAppend(text, " ", feature);
       }

@@ -1,6 +1,6 @@
 // The modules of the C ABI: each brings its option families and the names of its features.
 //
-// A new module: declare its function here and add one row to kModules in modules.cc.
+// A new module: declare its function here and add one row to kModules in modules_all.cc.
 #ifndef COAMING_CAPI_SRC_MODULES_H_
 #define COAMING_CAPI_SRC_MODULES_H_
 
@@ -14,6 +14,14 @@ struct Module {
   absl::Span<const OptionFamily> families;  // "oci.pull", ...
   absl::Span<const char* const> features;   // "oci.transport.docker", ...
 };
+
+using ModuleMaker = Module (*)();
+
+// What a flavour of the library consists of: modules_all.cc is the suite, modules_run.cc the
+// executor alone. A program links exactly one of them.
+absl::Span<const ModuleMaker> Modules();
+// The third parties worth telling in coam_build_details, each after a blank.
+std::string_view BuiltWith();
 
 Module CoreModule();
 Module AciModule();

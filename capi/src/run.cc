@@ -14,6 +14,7 @@
 #include "capi/src/options.h"
 #include "capi/src/run_options.h"
 #include "liboci/runtime/executor.h"
+#include "liboci/runtime/facts.h"
 #include "liboci/spec/runtime/runtime_spec.h"
 
 namespace base = coaming::base;
@@ -400,8 +401,12 @@ coam_code coam_run_spec_default(int32_t rootless, uint32_t uid, uint32_t gid, co
                                 coam_error** ret_error) {
   return COAM_BOUNDARY(ret_error, {
     COAM_RETURN_IF_ERROR(capi::NotNull(ret_json, "ret_json"));
-    return Result(run::WriteSpec(rootless != 0 ? run::RootlessSpec(uid, gid) : run::DefaultSpec()),
-                  ret_json);
+    run::Spec spec = rootless != 0 ? run::RootlessSpec(uid, gid) : run::DefaultSpec();
+    if (run::HostIsUnified()) {
+      auto& namespaces = spec.linux_.namespaces;
+      namespaces.insert(namespaces.end() - (rootless != 0 ? 1 : 0), {"cgroup", ""});
+    }
+    return Result(run::WriteSpec(spec, "\t"), ret_json);
   });
 }
 

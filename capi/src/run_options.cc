@@ -35,6 +35,7 @@ constexpr OptionRow kRuntimeRows[] = {
       {"stderr", kString, "inherit", "1.0", "inherit, null, pipe, fd:N or file:PATH"},          \
       {"pass-fd", kList, "", "1.0", "FD:N: descriptor FD of the caller as number N (above 2)"}, \
       {"console-socket", kPath, "", "1.0", "socket that gets the master of the terminal"},      \
+      {"pidfd-socket", kPath, "", "1.0", "socket that gets a pidfd of the process"},            \
       {"pid-file", kPath, "", "1.0", "file to write the process id to"}, {                      \
     "no-new-keyring", kBool, "false", "1.0", "keep the caller's session keyring"                \
   }
@@ -59,7 +60,10 @@ constexpr OptionRow kExecRows[] = {
     {"cap", kList, "", "1.0", "capability to add"},
     {"no-new-privs", kBool, "false", "1.0", "forbid new privileges even if the container may"},
     {"ignore-paused", kBool, "false", "1.0", "start in a paused container too"},
-    {"cgroup", kString, "", "1.0", "cgroup below the container's"},
+    {"cgroup", kList, "", "1.0",
+     "[CONTROLLER[,CONTROLLER]:]PATH of a cgroup below the container's"},
+    {"apparmor", kString, "", "1.0", "AppArmor profile of the process"},
+    {"process-label", kString, "", "1.0", "SELinux label of the process"},
     COAM_RUN_STDIO_ROWS,
 };
 
@@ -111,6 +115,7 @@ absl::Status ReadLaunch(const OptionReader& options, run::LaunchOptions* out) {
     out->pass_fds.push_back(p);
   }
   out->console_socket = options.String("console-socket");
+  out->pidfd_socket = options.String("pidfd-socket");
   out->pid_file = options.String("pid-file");
   out->no_new_keyring = options.Bool("no-new-keyring");
   return absl::OkStatus();
@@ -175,7 +180,7 @@ absl::StatusOr<run::ExecOptions> ReadExecOptions(const run::Container& container
   run::ExecOptions out;
   COAM_RETURN_IF_ERROR(ReadLaunch(options, &out));
   out.ignore_paused = options.Bool("ignore-paused");
-  out.sub_cgroup = options.String("cgroup");
+  out.cgroups = options.List("cgroup");
   if (options.Has("process")) {
     COAM_ASSIGN_OR_RETURN(out.process, run::ParseProcess(options.String("process")));
   } else {
@@ -197,6 +202,8 @@ absl::StatusOr<run::ExecOptions> ReadExecOptions(const run::Container& container
     COAM_RETURN_IF_ERROR(ReadId("additional-gid", text, &gid));
     p.user.additional_gids.push_back(gid);
   }
+  if (options.Has("apparmor")) p.apparmor_profile = options.String("apparmor");
+  if (options.Has("process-label")) p.selinux_label = options.String("process-label");
   if (options.Bool("tty")) p.terminal = true;
   if (options.Bool("no-new-privs")) p.no_new_privileges = true;
   const std::vector<std::string> caps = options.List("cap");

@@ -47,6 +47,11 @@ std::string BaseName(std::string_view path) {
   return std::string(slash == std::string_view::npos ? path : path.substr(slash + 1));
 }
 
+std::string Help(const Personality& personality, const Command* command) {
+  if (personality.help != nullptr) return personality.help(personality, command);
+  return command != nullptr ? CommandHelp(personality, *command) : PersonalityHelp(personality);
+}
+
 }  // namespace
 
 bool Invocation::Has(std::string_view flag) const {
@@ -148,7 +153,8 @@ int Invocation::Fail(const Error& error, std::string_view subject) const {
   return coam_error_exit_code(error.get());
 }
 
-int Invocation::Usage(std::string_view message) const {
+int Invocation::Usage(std::string_view message) {
+  if (personality->usage != nullptr) return personality->usage(*this, message);
   const std::string name(personality->name);
   Say(name + ": " + std::string(message));
   Say("hint: see '" + name + (command != nullptr ? " " + std::string(command->words) : "") +
@@ -156,9 +162,14 @@ int Invocation::Usage(std::string_view message) const {
   return personality->usage_exit;
 }
 
-void Invocation::PrintNotes() const {
+void Invocation::PrintNotes() {
   if (!notes || quiet()) return;
   for (size_t i = 0; i < coam_notes_count(notes.get()); ++i) {
+    if (personality->note != nullptr) {
+      personality->note(*this, Text(coam_notes_subject(notes.get(), i)),
+                        Text(coam_notes_text(notes.get(), i)));
+      continue;
+    }
     Say("note: " + std::string(Text(coam_notes_subject(notes.get(), i))) + ": " +
         std::string(Text(coam_notes_text(notes.get(), i))));
   }
@@ -172,19 +183,17 @@ int RunPersonality(const Personality& personality, std::span<char*> argv) {
   in.command = parsed.command;
   if (!parsed.error.empty()) return in.Usage(parsed.error);
   if (parsed.version) {
-    PrintLine(std::string(personality.name) + " " + coam_version_string());
+    PrintLine(personality.version != nullptr
+                  ? personality.version()
+                  : std::string(personality.name) + " " + coam_version_string());
     return 0;
   }
-  if (parsed.command == nullptr) {
-    if (parsed.help) {
-      Print(PersonalityHelp(personality));
-      return 0;
-    }
-    Say(PersonalityHelp(personality));
+  if (parsed.command == nullptr && !parsed.help) {
+    Say(Help(personality, nullptr));
     return personality.usage_exit;
   }
   if (parsed.help) {
-    Print(CommandHelp(personality, *parsed.command));
+    Print(Help(personality, parsed.command));
     return 0;
   }
   const int count = static_cast<int>(in.args.size());

@@ -57,6 +57,11 @@ struct Personality {
   bool go_flags = false;        // accept -flag for --flag, as Go's flag package does
   int usage_exit = 2;           // exit code for a wrong command line
   int error_exit = 0;           // exit code for failures; 0: from reasons.tsv
+  // What the program it stands in for says in forms of its own; null: as coam does.
+  std::string (*help)(const Personality& personality, const Command* command) = nullptr;
+  std::string (*version)() = nullptr;
+  int (*usage)(Invocation& in, std::string_view message) = nullptr;  // returns the exit code
+  void (*note)(Invocation& in, std::string_view subject, std::string_view text) = nullptr;
 };
 
 // Pointers to handles that free themselves.
@@ -124,9 +129,9 @@ class Invocation {
   // stderr; returns the exit code of the error's reason (or the personality's own).
   int Fail(const Error& error, std::string_view subject = "") const;
   // A wrong use of the command line: message, a pointer to --help; returns the usage exit code.
-  int Usage(std::string_view message) const;
+  int Usage(std::string_view message);
   // The notes of the last MakeOptions, to stderr.
-  void PrintNotes() const;
+  void PrintNotes();
 
   // Internal to the frame.
   std::map<std::string, std::vector<std::string>, std::less<>> given;
@@ -137,8 +142,10 @@ class Invocation {
 // Rows of text in aligned columns, as people read them.
 class Table {
  public:
-  // Columns are `gap` spaces apart (Go's tabwriter prints tabs as padding to 8 with gap 0).
-  explicit Table(std::vector<std::string> header, int gap = 2) : gap_(gap) {
+  // Columns are `gap` spaces apart (Go's tabwriter prints tabs as padding to 8 with gap 0), and at
+  // least `width` wide with their gap.
+  explicit Table(std::vector<std::string> header, int gap = 2, size_t width = 0)
+      : gap_(gap), width_(width) {
     rows_.push_back(std::move(header));
   }
   void Row(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
@@ -147,6 +154,7 @@ class Table {
 
  private:
   int gap_;
+  size_t width_;
   std::vector<std::vector<std::string>> rows_;
 };
 

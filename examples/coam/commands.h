@@ -29,6 +29,7 @@ std::span<const Command> TufCommands();
 std::span<const Command> RunCommands();
 std::span<const Command> RuncCommands();
 std::span<const Flag> RuncFlags();
+const Personality& RuncPersonality();
 std::span<const Command> HelpCommands();
 
 }  // namespace coam

@@ -41,7 +41,8 @@ std::string Table::Render(bool legend) const {
           out.append((cell - row[c].size() + 7) / 8, '\t');
         }
       } else if (c + 1 < row.size()) {
-        out.append(widths[c] - row[c].size() + static_cast<size_t>(gap_), ' ');
+        const size_t cell = std::max(widths[c] + static_cast<size_t>(gap_), width_);
+        out.append(cell - row[c].size(), ' ');
       }
     }
     out += '\n';

@@ -1,6 +1,4 @@
 // The tables of the run commands, for coam and for the name runc.
-#include <fcntl.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <cstring>
@@ -17,32 +15,13 @@ int FailText(Invocation& in, const std::string& message) {
     Say(std::string(in.personality->name) + ": " + message);
     return 125;
   }
-  timespec now{};
-  clock_gettime(CLOCK_REALTIME, &now);
-  tm parts{};
-  gmtime_r(&now.tv_sec, &parts);
-  char stamp[40];
-  strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &parts);
-  std::string line;
-  const bool json_log = in.Value("log-format") == "json";
-  if (json_log) {
-    line = "{\"level\":\"error\",\"msg\":" + JsonQuote(message) + ",\"time\":\"" + stamp + "\"}";
-  } else {
-    line = "time=\"" + std::string(stamp) + "\" level=error msg=" + JsonQuote(message);
+  const std::string_view words = in.command->words;
+  if (words == "run" || words == "create") {
+    RuncLog(in, "error", "runc " + std::string(words) + " failed: " + message);
+    return 1;
   }
-  if (const std::string log = in.Value("log"); !log.empty()) {
-    // Engines read this file for the reason of a failure.
-    const int fd = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-    if (fd >= 0) {
-      const std::string text = line + "\n";
-      if (write(fd, text.data(), text.size()) < 0) Say("runc: cannot write " + log);
-      close(fd);
-    }
-    Say("runc: " + message);
-  } else {
-    Say(line);
-  }
-  return 1;
+  RuncLog(in, "error", words == "exec" ? "exec failed: " + message : message);
+  return words == "exec" ? 255 : 1;
 }
 
 int FailRun(Invocation& in, const Error& error) {
@@ -52,7 +31,15 @@ int FailRun(Invocation& in, const Error& error) {
   // Words that callers of runc look for.
   if (reason == "run.not_found") message = "container does not exist";
   if (reason == "run.exists") message = "container with given ID already exists";
-  if (reason == "run.state" && in.command->words == "kill") message = "container not running";
+  if (reason == "run.state" && in.command->words == "kill") {
+    if (in.Has("all")) return 0;  // all of none
+    message = "container not running";
+  }
+  if (reason == "run.state" && in.command->words == "exec") {
+    const coam_str status = coam_error_detail(error.get(), "run.status");
+    if (Text(status) == "paused")
+      message = "cannot exec in a paused container (use --ignore-paused to override)";
+  }
   return FailText(in, message);
 }
 
@@ -68,13 +55,15 @@ Runtime OpenRuntime(Invocation& in, int* code) {
   if (root.empty() && geteuid() != 0) {
     // As runc: below the user's own runtime directory.
     const char* dir = getenv("XDG_RUNTIME_DIR");
-    root = std::string(dir != nullptr ? dir : "/tmp") + "/coaming";
+    root = std::string(dir != nullptr ? dir : "/tmp") + (IsRunc(in) ? "/runc" : "/coaming");
   }
   if (root.empty() && IsRunc(in)) root = "/run/runc";
   if (!root.empty()) set("state-root", root);
   if (const std::string launcher = in.Value("launcher"); !launcher.empty())
     set("launcher", launcher);
-  if (in.Value("cgroup-manager") == "disabled") set("cgroups", "disabled");
+  if (const std::string manager = in.Value("cgroup-manager"); !manager.empty())
+    set("cgroups", manager);
+  if (in.Has("systemd-cgroup")) set("cgroups", "systemd");
   if (geteuid() == 0) set("seccomp-cache", "/run/coaming-seccomp");
   ok = ok && coam_run_runtime_new(options.get(), Take(runtime), Take(error)) == COAM_OK;
   if (!ok) *code = FailRun(in, error);
@@ -102,6 +91,7 @@ namespace {
   {"bundle", 'b', FlagKind::kValue, "DIR", "the bundle (default: here)"},                        \
       {"config", 'f', FlagKind::kValue, "FILE", "configuration instead of the bundle's"},        \
       {"console-socket", 0, FlagKind::kValue, "PATH", "socket that gets the terminal's master"}, \
+      {"pidfd-socket", 0, FlagKind::kValue, "PATH", "socket that gets a pidfd of the process"},  \
       {"pid-file", 0, FlagKind::kValue, "FILE", "file to write the process id to"},              \
       {"no-pivot", 0, FlagKind::kSwitch, "", "enter the root without pivot_root"},               \
       {"no-new-keyring", 0, FlagKind::kSwitch, "", "keep the session keyring"}, {                \
@@ -121,6 +111,7 @@ constexpr Flag kRun[] = {
 constexpr Flag kExec[] = {
     COAM_ROOT_FLAGS,
     {"console-socket", 0, FlagKind::kValue, "PATH", "socket that gets the terminal's master"},
+    {"pidfd-socket", 0, FlagKind::kValue, "PATH", "socket that gets a pidfd of the process"},
     {"pid-file", 0, FlagKind::kValue, "FILE", "file to write the process id to"},
     {"cwd", 0, FlagKind::kValue, "DIR", "working directory"},
     {"env", 'e', FlagKind::kList, "NAME=VALUE", "variable"},
@@ -133,7 +124,9 @@ constexpr Flag kExec[] = {
     {"no-new-privs", 0, FlagKind::kSwitch, "", "forbid new privileges"},
     {"ignore-paused", 0, FlagKind::kSwitch, "", "start in a paused container too"},
     {"preserve-fds", 0, FlagKind::kValue, "N", "pass N descriptors from 3 on"},
-    {"cgroup", 0, FlagKind::kValue, "PATH", "cgroup below the container's"},
+    {"cgroup", 0, FlagKind::kList, "[CONTROLLER:]PATH", "cgroup below the container's"},
+    {"process-label", 0, FlagKind::kValue, "LABEL", "SELinux label of the process"},
+    {"apparmor", 0, FlagKind::kValue, "PROFILE", "AppArmor profile of the process"},
 };
 constexpr Flag kKill[] = {COAM_ROOT_FLAGS, {"all", 'a', FlagKind::kSwitch, "", "every process"}};
 constexpr Flag kDelete[] = {
@@ -168,6 +161,8 @@ constexpr Flag kUpdate[] = {
     {"memory-reservation", 0, FlagKind::kValue, "BYTES", "soft memory limit"},
     {"memory-swap", 0, FlagKind::kValue, "BYTES", "memory and swap together"},
     {"pids-limit", 0, FlagKind::kValue, "N", "most processes"},
+    {"l3-cache-schema", 0, FlagKind::kValue, "SCHEMA", "share of the L3 cache (Intel RDT)"},
+    {"mem-bw-schema", 0, FlagKind::kValue, "SCHEMA", "share of the memory bandwidth (Intel RDT)"},
 };
 constexpr Flag kEvents[] = {
     COAM_ROOT_FLAGS,
@@ -269,11 +264,12 @@ std::span<const Flag> RuncFlags() {
   static constexpr Flag kFlags[] = {
       COAM_ROOT_FLAGS,
       {"version", 'v', FlagKind::kSwitch, "", "show the version"},
-      {"debug", 0, FlagKind::kSwitch, "", "accepted, and without effect"},
+      {"debug", 0, FlagKind::kSwitch, "", "log each step of a launch"},
       {"log", 0, FlagKind::kValue, "FILE", "file for errors"},
       {"log-format", 0, FlagKind::kValue, "FORMAT", "text or json"},
       {"log-level", 0, FlagKind::kValue, "LEVEL", "accepted, and without effect"},
-      {"systemd-cgroup", 0, FlagKind::kSwitch, "", "not supported: cgroupfs is used"},
+      {"systemd-cgroup", 0, FlagKind::kSwitch, "",
+       "have systemd make the cgroups (cgroupsPath is SLICE:PREFIX:NAME)"},
       {"rootless", 0, FlagKind::kValue, "WHEN", "true, false or auto; found out by itself"},
       {"criu", 0, FlagKind::kValue, "FILE", "accepted, and without effect"},
   };

@@ -3,8 +3,10 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "examples/coam/commands.h"
@@ -24,8 +26,16 @@ void Forward(int signal) {
     kill(static_cast<pid_t>(g_target), signal);
     return;
   }
+  if (signal == SIGALRM) {
+    coam_cancel_fire(g_stop);
+    return;
+  }
   g_early = signal;
-  if (signal == SIGINT || signal == SIGTERM) coam_cancel_fire(g_stop);
+  if (signal != SIGINT && signal != SIGTERM) return;
+  // The program may run already while the call that started it is still to return: then the signal
+  // is its own. A creation that takes longer is given up.
+  const itimerval soon = {{0, 0}, {0, 100'000}};
+  setitimer(ITIMER_REAL, &soon, nullptr);
 }
 
 // From here on signals end the creation, or reach the process once it is there.
@@ -34,11 +44,13 @@ void CatchSignals(coam_cancel* stop) {
   struct sigaction action {};
   action.sa_handler = Forward;
   action.sa_flags = SA_RESTART;
-  for (int s : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGCONT, SIGWINCH})
+  for (int s : {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGCONT, SIGWINCH, SIGALRM})
     sigaction(s, &action, nullptr);
 }
 
 void ForwardSignals(int64_t pid) {
+  const itimerval never = {};
+  setitimer(ITIMER_REAL, &never, nullptr);
   g_target = static_cast<sig_atomic_t>(pid);
   if (g_early != 0) kill(static_cast<pid_t>(pid), static_cast<int>(g_early));
 }
@@ -105,6 +117,21 @@ Options StartOptions(Invocation& in, int* code) {
   return o;
 }
 
+// With --debug each step of the launch is an entry of the log.
+void LogPlan(Invocation& in, const Runtime& runtime, const Options& o) {
+  if (!IsRunc(in) || !in.Has("debug")) return;
+  Buf text;
+  if (coam_run_print_plan(runtime.get(), in.args[0].c_str(), o.get(), Take(text), nullptr) !=
+      COAM_OK)
+    return;
+  std::string_view rest = Text(text);
+  while (!rest.empty()) {
+    const size_t end = std::min(rest.find('\n'), rest.size());
+    RuncLog(in, "debug", std::string(rest.substr(0, end)));
+    rest.remove_prefix(std::min(end + 1, rest.size()));
+  }
+}
+
 // Undoes a container whose terminal nobody would hold.
 int NoTerminal(Invocation& in, const Container& c) {
   Error error;
@@ -121,6 +148,7 @@ int CreateCommand(Invocation& in) {
   if (!runtime) return code;
   const Options o = StartOptions(in, &code);
   if (!o) return code;
+  LogPlan(in, runtime, o);
   Error error;
   Container c;
   if (coam_run_container_create(runtime.get(), in.context(), in.args[0].c_str(), o.get(), Take(c),
@@ -148,6 +176,7 @@ int RunCommand(Invocation& in) {
     Print(Text(text));
     return 0;
   }
+  LogPlan(in, runtime, o);
   Container c;
   if (!in.Has("detach")) CatchSignals(in.cancel());
   if (coam_run_container_run(runtime.get(), in.context(), in.args[0].c_str(), o.get(), Take(c),

@@ -23,6 +23,8 @@ int FailRun(Invocation& in, const Error& error);
 int FailText(Invocation& in, const std::string& message);
 // IsRunc is true under the name runc.
 bool IsRunc(const Invocation& in);
+// RuncLog writes an entry of runc's log (level "error", "warning", "debug"): to --log, else stderr.
+void RuncLog(const Invocation& in, std::string_view level, const std::string& message);
 
 // The commands of run_launch_commands.cc.
 int RunCommand(Invocation& in);

@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cctype>
+#include <cstdint>
 #include <cstring>
 
 #include "examples/coam/commands.h"
@@ -36,6 +38,24 @@ Json ParseBuf(const Buf& text) {
 
 std::string Field(const Json& json, const std::string& pointer) {
   return std::string(Text(coam_json_text(json.get(), pointer.c_str())));
+}
+
+// "64M" and its like in bytes, as runc reads sizes; false if it is none.
+bool ReadBytes(const std::string& text, std::string* out) {
+  char* unit = nullptr;
+  errno = 0;
+  const long long number = strtoll(text.c_str(), &unit, 10);
+  if (unit == text.c_str() || errno != 0) return false;
+  std::string suffix = unit;
+  for (char& c : suffix) c = static_cast<char>(toupper(static_cast<unsigned char>(c)));
+  if (suffix.ends_with("IB")) suffix.erase(suffix.size() - 2);
+  else if (suffix.ends_with("B")) suffix.pop_back();
+  const size_t power = suffix.empty() ? 0 : std::string("KMGTP").find(suffix) + 1;
+  if (suffix.size() > 1 || (!suffix.empty() && power == 0)) return false;
+  const long long scale = 1LL << (10 * power);
+  if (number > INT64_MAX / scale || number < -1 || (number < 0 && power > 0)) return false;
+  *out = std::to_string(number * scale);
+  return true;
 }
 
 }  // namespace
@@ -108,7 +128,8 @@ int ListCommand(Invocation& in) {
     PrintLine(n == 0 ? "null" : "[" + out + "]");
     return 0;
   }
-  Table table({"ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"}, IsRunc(in) ? 4 : 2);
+  Table table({"ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"}, IsRunc(in) ? 3 : 2,
+              IsRunc(in) ? 12 : 0);
   for (size_t i = 0; i < n; ++i) {
     const std::string at = "/containers/" + std::to_string(i) + "/";
     if (in.quiet()) {
@@ -191,43 +212,49 @@ int UpdateCommand(Invocation& in) {
     for (size_t n; (n = fread(buffer, 1, sizeof buffer, f)) > 0;) json.append(buffer, n);
     if (f != stdin) fclose(f);
   } else {
+    enum class Kind { kNumber, kBytes, kText };
     struct Row {
       const char *flag, *object, *member;
-      bool text;
+      Kind kind;
     };
     constexpr Row kRows[] = {
-        {"memory", "memory", "limit", false},
-        {"memory-reservation", "memory", "reservation", false},
-        {"memory-swap", "memory", "swap", false},
-        {"kernel-memory", "memory", "kernel", false},
-        {"kernel-memory-tcp", "memory", "kernelTCP", false},
-        {"cpu-period", "cpu", "period", false},
-        {"cpu-quota", "cpu", "quota", false},
-        {"cpu-burst", "cpu", "burst", false},
-        {"cpu-share", "cpu", "shares", false},
-        {"cpu-rt-period", "cpu", "realtimePeriod", false},
-        {"cpu-rt-runtime", "cpu", "realtimeRuntime", false},
-        {"cpu-idle", "cpu", "idle", false},
-        {"cpuset-cpus", "cpu", "cpus", true},
-        {"cpuset-mems", "cpu", "mems", true},
-        {"pids-limit", "pids", "limit", false},
-        {"blkio-weight", "blockIO", "weight", false},
+        {"memory", "memory", "limit", Kind::kBytes},
+        {"memory-reservation", "memory", "reservation", Kind::kBytes},
+        {"memory-swap", "memory", "swap", Kind::kBytes},
+        {"kernel-memory", "memory", "kernel", Kind::kBytes},
+        {"kernel-memory-tcp", "memory", "kernelTCP", Kind::kBytes},
+        {"cpu-period", "cpu", "period", Kind::kNumber},
+        {"cpu-quota", "cpu", "quota", Kind::kNumber},
+        {"cpu-burst", "cpu", "burst", Kind::kNumber},
+        {"cpu-share", "cpu", "shares", Kind::kNumber},
+        {"cpu-rt-period", "cpu", "realtimePeriod", Kind::kNumber},
+        {"cpu-rt-runtime", "cpu", "realtimeRuntime", Kind::kNumber},
+        {"cpu-idle", "cpu", "idle", Kind::kNumber},
+        {"cpuset-cpus", "cpu", "cpus", Kind::kText},
+        {"cpuset-mems", "cpu", "mems", Kind::kText},
+        {"pids-limit", "pids", "limit", Kind::kNumber},
+        {"blkio-weight", "blockIO", "weight", Kind::kNumber},
     };
     for (const char* object : {"memory", "cpu", "pids", "blockIO"}) {
       std::string members;
       for (const Row& row : kRows) {
         if (strcmp(row.object, object) != 0 || !in.Has(row.flag)) continue;
-        const std::string value = in.Value(row.flag);
-        if (!row.text && value.find_first_not_of("-0123456789") != std::string::npos)
-          return FailText(in, std::string("--") + row.flag + ": \"" + value + "\" is not a number");
-        members += (members.empty() ? "" : ",") + JsonQuote(row.member) + ":" +
-                   (row.text ? JsonQuote(value) : value);
+        std::string value = in.Value(row.flag);
+        if (row.kind == Kind::kText) value = JsonQuote(value);
+        else if (!ReadBytes(value, &value) ||
+                 (row.kind == Kind::kNumber && value != in.Value(row.flag)))
+          return FailText(
+              in, std::string("--") + row.flag + ": invalid value \"" + in.Value(row.flag) + "\"");
+        members += (members.empty() ? "" : ",") + JsonQuote(row.member) + ":" + value;
       }
       if (!members.empty())
         json += (json.empty() ? "" : ",") + JsonQuote(object) + ":{" + members + "}";
     }
     json = "{" + json + "}";
   }
+  for (const char* flag : {"l3-cache-schema", "mem-bw-schema"})
+    if (in.Has(flag))
+      return FailText(in, std::string("--") + flag + ": Intel RDT is not supported by this build");
   return With(in, [&](const Container& c, Error& error) {
     return coam_run_container_update(c.get(), json.data(), json.size(), Take(error)) == COAM_OK;
   });

@@ -54,6 +54,12 @@ class Cgroups {
   absl::Status Apply(const Resources& resources, bool update, std::vector<std::string>* warnings);
   // Attach moves one process in, everywhere but where it was born in (`born_in_v2`).
   absl::Status Attach(pid_t pid, bool born_in_v2) const;
+  // Below reads where a further process goes: "PATH" for every hierarchy, or one or more
+  // "CONTROLLER[,CONTROLLER]:PATH"; a path below this cgroup for each tree of the host.
+  // Errors: core.invalid_argument.
+  absl::StatusOr<std::vector<std::string>> Below(const std::vector<std::string>& wanted) const;
+  // AttachBelow moves one process to what Below told. run.cgroup (detail: the missing directory).
+  absl::Status AttachBelow(pid_t pid, const std::vector<std::string>& paths) const;
   // The v2 directory to be born in when that is the only tree, else an empty descriptor.
   base::UniqueFd BirthFd() const;
   // Remove takes the directories away once they are empty; waits up to a second for the kernel to

@@ -121,8 +121,17 @@ absl::Status Container::Kill(int signal, bool all) {
   ContainerRep& c = *rep_;
   if (signal < 0 || signal > 64)
     return base::Fail("core.invalid_argument") << "there is no signal " << signal;
-  if (all && c.has_cgroups()) {
+  // Without a pid namespace of its own the container lives on when its first process is killed.
+  const Namespace* pid_ns = c.spec.FindNamespace("pid");
+  const bool shared_pids = pid_ns == nullptr || !pid_ns->path.empty();
+  if (c.has_cgroups() && (all || (signal == SIGKILL && shared_pids))) {
     Cgroups cgroups = c.cgroups();
+    if (c.process.Ended()) {
+      COAM_ASSIGN_OR_RETURN(const std::vector<pid_t> left, cgroups.Pids());
+      if (left.empty())
+        return base::Fail("run.state").Detail("run.status", "stopped")
+               << "signalling container \"" << c.record.id << "\": it is stopped, not running";
+    }
     return signal == SIGKILL ? cgroups.KillAll() : cgroups.Signal(signal);
   }
   if (c.process.Ended()) {

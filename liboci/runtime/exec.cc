@@ -69,7 +69,7 @@ absl::StatusOr<std::unique_ptr<ExecProcess>> Container::Exec(const base::Op& op,
   in.no_new_keyring = options.no_new_keyring;
   in.warnings = &warnings;
   in.cgroup_path = c.record.cgroup_path;
-  in.into_cgroup = c.host->facts.unified && c.has_cgroups();
+  in.into_cgroup = c.host->facts.unified && c.has_cgroups() && options.cgroups.empty();
   COAM_ASSIGN_OR_RETURN(in.join_flags, DifferingNamespaces(c.record.pid));
   std::shared_ptr<const Filter> filter;
   if (c.spec.linux_.seccomp) {
@@ -82,14 +82,13 @@ absl::StatusOr<std::unique_ptr<ExecProcess>> Container::Exec(const base::Op& op,
   COAM_ASSIGN_OR_RETURN(internal::Stdios stdio,
                         internal::OpenStdio(options, options.process.terminal));
   base::UniqueFd birth;
-  Cgroups cgroups(c.host->cgroups.get(),
-                  options.sub_cgroup.empty()
-                      ? c.record.cgroup_path
-                      : absl::StrCat(c.record.cgroup_path, "/", options.sub_cgroup));
-  if (!options.sub_cgroup.empty()) {
-    COAM_RETURN_IF_ERROR(CleanCgroupPath(c.record.cgroup_path, options.sub_cgroup, "").status());
+  const Cgroups cgroups = c.cgroups();
+  std::vector<std::string> below;
+  if (c.has_cgroups() && !options.cgroups.empty()) {
+    COAM_ASSIGN_OR_RETURN(below, cgroups.Below(options.cgroups));
+  } else if (c.has_cgroups()) {
+    birth = cgroups.BirthFd();
   }
-  if (c.has_cgroups()) birth = cgroups.BirthFd();
   Session::Options launch;
   launch.plan = &plan;
   launch.helper_fd = c.host->launcher.get();
@@ -100,7 +99,8 @@ absl::StatusOr<std::unique_ptr<ExecProcess>> Container::Exec(const base::Op& op,
   auto rep = std::make_unique<ProcessRep>();
   rep->runtime = c.runtime;
   absl::Status failure;
-  if (c.has_cgroups()) failure = cgroups.Attach(session->pid(), birth.ok());
+  if (!below.empty()) failure = cgroups.AttachBelow(session->pid(), below);
+  else if (c.has_cgroups()) failure = cgroups.Attach(session->pid(), birth.ok());
   if (plan.Has(COAM_OP_WAIT_CGROUP)) session->Order('c');
   session->Order('g');
   while (failure.ok()) {
@@ -122,6 +122,8 @@ absl::StatusOr<std::unique_ptr<ExecProcess>> Container::Exec(const base::Op& op,
                  absl::StrCat(r->text, ": ", base::ErrnoText(r->value)));
     }
   }
+  if (failure.ok() && !options.pidfd_socket.empty())
+    failure = internal::SendPidfd(options.pidfd_socket, session->pidfd());
   if (failure.ok() && !options.pid_file.empty())
     failure = internal::WritePidFile(op, options.pid_file, session->pid());
   if (!failure.ok()) {

@@ -76,13 +76,14 @@ struct NamespacesReady {
   pid_t pid = 0;           // in the host's view
   int pidfd = -1;          // borrowed
   std::string netns_path;  // "/proc/PID/ns/net" (or the joined path)
-  std::string state_json;  // state document, status "creating"
+  std::string state_json;  // state document, status "created"
 };
 
 // Options common to create and exec.
 struct LaunchOptions {
   Stdio in, out, err;          // ignored when the process has a terminal
   std::string console_socket;  // send the pty master there (runc's protocol); else TakeConsole
+  std::string pidfd_socket;    // send a pidfd of the process there in the same way; empty: not
   std::vector<PassFd> pass_fds;
   std::string pid_file;  // written atomically; empty: none
   bool no_new_keyring = false;
@@ -106,7 +107,9 @@ struct CreateOptions : LaunchOptions {
 struct ExecOptions : LaunchOptions {
   Process process;  // complete; see Container::DefaultExecProcess
   bool ignore_paused = false;
-  std::string sub_cgroup;  // below the container's cgroup; empty: the container's own
+  // Below the container's cgroup: "PATH", or several "CONTROLLER[,CONTROLLER]:PATH" on v1; empty:
+  // the container's own.
+  std::vector<std::string> cgroups;
 };
 
 struct ExitStatus {

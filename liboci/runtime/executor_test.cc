@@ -23,7 +23,7 @@ TEST_CASE("run: a program runs in its own namespaces and its status comes back",
   TestBundle::Result r =
       b.RunArgs({"sh", "-c", "echo out; echo err >&2; echo pid $$; hostname; exit 7"});
   REQUIRE(r.status.code == 7);
-  REQUIRE(r.out == "out\npid 1\ncoaming\n");
+  REQUIRE(r.out == "out\npid 1\nrunc\n");
   REQUIRE(r.err == "err\n");
 }
 
@@ -101,7 +101,7 @@ TEST_CASE("exec: a process joins all namespaces and cgroups of the container",
     lines.push_back(out.substr(at, end - at));
     at = end + 1;
   }
-  REQUIRE(lines[0] == "coaming");
+  REQUIRE(lines[0] == "runc");
   REQUIRE(lines[1] == lines[2]);
   size_t half = (lines.size() - 3) / 2;
   for (size_t i = 0; i < half; ++i) REQUIRE(lines[3 + i] == lines[3 + half + i]);

@@ -1,5 +1,6 @@
 #include "liboci/runtime/facts.h"
 
+#include <sys/statfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
 
@@ -70,6 +71,11 @@ std::vector<CgroupHierarchy> ParseCgroupMounts(std::string_view mountinfo) {
     if (!again) found.push_back(std::move(h));
   }
   return found;
+}
+
+bool HostIsUnified() {
+  struct statfs fs = {};
+  return statfs("/sys/fs/cgroup", &fs) == 0 && fs.f_type == 0x63677270 /* CGROUP2_SUPER_MAGIC */;
 }
 
 absl::StatusOr<HostFacts> ReadHostFacts() {

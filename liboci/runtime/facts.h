@@ -35,6 +35,8 @@ struct HostFacts {
 };
 
 absl::StatusOr<HostFacts> ReadHostFacts();
+// HostIsUnified tells whether cgroup v2 alone is mounted at its usual place.
+bool HostIsUnified();
 // ParseMountInfo takes the cgroup mounts out of a /proc/self/mountinfo text.
 std::vector<CgroupHierarchy> ParseCgroupMounts(std::string_view mountinfo);
 

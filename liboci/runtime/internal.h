@@ -84,6 +84,8 @@ absl::Status WriteIdMaps(const base::Op& op, const RuntimeRep& host, const Spec&
 
 // SendConsole hands a pty master to whoever listens at `path` (runc's protocol).
 absl::Status SendConsole(const std::string& path, int master, const std::string& name);
+// SendPidfd hands a pidfd to whoever listens at `path`, as SendConsole does.
+absl::Status SendPidfd(const std::string& path, int pidfd);
 // SendSeccomp hands a listener to the agent at linux.seccomp.listenerPath.
 absl::Status SendSeccomp(const Spec& spec, const std::string& state, pid_t pid, int listener);
 absl::Status WritePidFile(const base::Op& op, const std::string& path, pid_t pid);

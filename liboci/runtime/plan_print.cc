@@ -83,6 +83,7 @@ constexpr OpRow kOps[] = {
     {COAM_OP_EXEC, "executing", "execute", "run.exec"},
     {COAM_OP_PAUSE, "pausing", "pause", "run.setup"},
     {COAM_OP_LOOKUP, "finding", "find", "run.exec"},
+    {COAM_OP_HOME, "finding", "find", "run.setup"},
 };
 constexpr OpRow kUnknown = {COAM_OP_NONE, "doing", "do", "run.setup"};
 
@@ -223,6 +224,7 @@ std::string Plan::Details(size_t i) const {
     case COAM_OP_HOOK: return absl::StrCat("the hook ", t0);
     case COAM_OP_READY: return "the order to start";
     case COAM_OP_EXEC: return std::string(t1);
+    case COAM_OP_HOME: return absl::StrCat("the home of user ", s.n[0]);
     case COAM_OP_LOOKUP: return absl::StrCat("the program ", t1);
     default: return absl::StrCat("step ", s.op);
   }

@@ -97,7 +97,7 @@ TEST_CASE("plan: the default configuration compiles to these steps", "[liboci][r
  27  make the link /dev/stdout (to /proc/self/fd/1)
  28  make the link /dev/stderr (to /proc/self/fd/2)
  29  make the link /dev/ptmx (to pts/ptmx)
- 30  set the host name to coaming
+ 30  set the host name to runc
  31  make read-only /proc/bus
  32  make read-only /proc/fs
  33  make read-only /proc/irq
@@ -116,15 +116,16 @@ TEST_CASE("plan: the default configuration compiles to these steps", "[liboci][r
  46  make read-only the root
  47  enter the root
  48  set RLIMIT_NOFILE to 1024:1024
- 49  limit capabilities to KILL,NET_BIND_SERVICE,AUDIT_WRITE
- 50  become user 0 and group 0
- 51  set capabilities to KILL,NET_BIND_SERVICE,AUDIT_WRITE (ambient none)
- 52  forbid new privileges
- 53  set the umask to 0022
- 54  enter the working directory /
- 55  find the program sh
- 56  wait for the order to start
- 57  execute sh
+ 49  find the home of user 0
+ 50  limit capabilities to KILL,NET_BIND_SERVICE,AUDIT_WRITE
+ 51  become user 0 and group 0
+ 52  set capabilities to KILL,NET_BIND_SERVICE,AUDIT_WRITE (ambient none)
+ 53  forbid new privileges
+ 54  set the umask to 0022
+ 55  enter the working directory /
+ 56  find the program sh
+ 57  wait for the order to start
+ 58  execute sh
 )");
 }
 
@@ -244,7 +245,7 @@ TEST_CASE("plan: the filter is loaded early without no_new_privs, and last with 
   c.in.filter = &filter;
   std::string text = c.Print();
   REQUIRE(
-      absl::StrContains(text, "wait for the order to start\n 57  load the seccomp filter of 2"));
+      absl::StrContains(text, "wait for the order to start\n 58  load the seccomp filter of 2"));
   c.spec.process->no_new_privileges = false;
   text = c.Print();
   REQUIRE(text.find("load the seccomp") < text.find("limit capabilities"));

@@ -205,6 +205,11 @@ absl::Status SendConsole(const std::string& path, int master, const std::string&
   return SendWithFd(s.get(), name.empty() ? "/dev/ptmx" : name, master, "the console socket");
 }
 
+absl::Status SendPidfd(const std::string& path, int pidfd) {
+  COAM_ASSIGN_OR_RETURN(base::UniqueFd s, ConnectTo(path, "the pidfd socket"));
+  return SendWithFd(s.get(), "pidfd", pidfd, "the pidfd socket");
+}
+
 absl::Status WritePidFile(const base::Op& op, const std::string& path, pid_t pid) {
   size_t slash = path.rfind('/');
   COAM_ASSIGN_OR_RETURN(base::Dir dir, base::Dir::Open(slash == std::string::npos ? "."

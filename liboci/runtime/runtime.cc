@@ -236,7 +236,8 @@ class Launch {
   }
 
   absl::Status HostHooks() {
-    std::string state = c_.StateText(Status::kCreating);
+    // Step 2 of the life cycle is done; that is what "created" means (and what crun says).
+    std::string state = c_.StateText(Status::kCreated);
     COAM_RETURN_IF_ERROR(internal::RunHooks(op_, c_.spec.hooks.prestart, "prestart", state,
                                             c_.record.bundle, false));
     COAM_RETURN_IF_ERROR(internal::RunHooks(op_, c_.spec.hooks.create_runtime, "createRuntime",
@@ -334,6 +335,8 @@ absl::StatusOr<std::unique_ptr<ContainerRep>> Build(const base::Op& op, RuntimeR
   }
   Launch launch(op, host, o, &p, &undo);
   absl::Status done = launch.Go(wait_start);
+  if (done.ok() && !o.pidfd_socket.empty())
+    done = internal::SendPidfd(o.pidfd_socket, launch.session_->pidfd());
   if (done.ok() && !o.pid_file.empty()) done = internal::WritePidFile(op, o.pid_file, c.record.pid);
   if (!done.ok()) {
     // Hooks may have made things that only poststop hooks know of.

@@ -169,7 +169,7 @@ TEST_CASE("hooks: each kind runs in its place with the state on its input",
   s.hooks.poststop = hook("poststop");
   REQUIRE(b.Run(s).status.code == 0);
   REQUIRE(b.tree().Read("log") ==
-          "prestart \"status\":\"creating\"\ncreateRuntime \"status\":\"creating\"\n"
+          "prestart \"status\":\"created\"\ncreateRuntime \"status\":\"created\"\n"
           "createContainer \"status\":\"created\"\npoststart \"status\":\"running\"\n"
           "poststop \"status\":\"stopped\"\n");
   REQUIRE(b.tree().Read("bundle/rootfs/log") == "started\nprogram\n");

@@ -21,6 +21,15 @@ NEEDED = {
     "ld-linux-aarch64.so.1",
 }
 BYTES = 12 << 20
+# The executor alone.
+RUN_SO = "capi/libcoaming-run.so.1"
+RUN_ARCHIVE = "capi/libcoaming-run.a"
+RUN_HEADERS = {"core.h", "json.h", "run.h", "version.h"}
+RUN_NEEDED = {
+    "libseccomp.so.2", "libstdc++.so.6", "libm.so.6", "libgcc_s.so.1", "libc.so.6",
+    "ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1",
+}
+RUN_BYTES = 3 << 20
 
 
 def run(*command):
@@ -80,6 +89,34 @@ class SharedObject(unittest.TestCase):
                          if not any(fnmatch.fnmatchcase(s, p) for p in patterns))
         self.assertEqual(unknown, [], "calls that tests/abi/undefined_allowed.txt does not know; add "
                          "what is harmless to a host process, never what DESIGN 2.9 forbids")
+
+
+class RunFlavour(unittest.TestCase):
+    def listed(self):
+        return {r["symbol"] for r in abi.read_symbols() if r["header"] in RUN_HEADERS}
+
+    def test_exports_core_json_and_run_and_no_more(self):
+        exported = {l.split()[-1] for l in run("nm", "-D", "--defined-only", RUN_SO).splitlines()
+                    if l.split()[-2] != "A"}
+        self.assertEqual({s.partition("@")[0] for s in exported}, self.listed())
+
+    def test_needs_nothing_but_seccomp_and_the_language(self):
+        dynamic = run("readelf", "-d", RUN_SO)
+        self.assertIn("Library soname: [libcoaming-run.so.1]", dynamic)
+        needed = set(re.findall(r"NEEDED.*\[(.*)\]", dynamic))
+        self.assertEqual(needed - RUN_NEEDED, set())
+
+    def test_stays_under_three_mebibytes_without_debug_information(self):
+        stripped = os.path.join(os.environ["TEST_TMPDIR"], "run_so")
+        run("strip", "--strip-debug", "-o", stripped, RUN_SO)
+        print(f"libcoaming-run.so.1: {os.path.getsize(stripped)} bytes")
+        self.assertLess(os.path.getsize(stripped), RUN_BYTES)
+
+    def test_the_archive_keeps_only_these_symbols_global(self):
+        defined = {l.split()[-1] for l in
+                   run("nm", "-g", "--defined-only", RUN_ARCHIVE).splitlines()
+                   if len(l.split()) == 3}
+        self.assertEqual(defined, self.listed())
 
 
 class StaticArchive(unittest.TestCase):

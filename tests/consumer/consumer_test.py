@@ -40,10 +40,10 @@ class Prefix(unittest.TestCase):
     def tearDownClass(cls):
         shutil.rmtree(cls.work)
 
-    def flags(self, *options):
+    def flags(self, *options, package="coaming"):
         env = dict(os.environ, PKG_CONFIG_PATH=os.path.join(self.prefix, "lib/pkgconfig"))
         # pkg-config escapes blanks for the shell, so the shell does the splitting.
-        return run("pkg-config", *options, "coaming", env=env).strip()
+        return run("pkg-config", *options, package, env=env).strip()
 
     def test_pkg_config_knows_the_version(self):
         with open(os.path.join(self.prefix, "include/coaming/version.h"), encoding="utf-8") as file:
@@ -62,6 +62,24 @@ class Prefix(unittest.TestCase):
             "-lcoaming", "-l:libcoaming.a")
         run("sh", "-c", f"gcc -std=gnu99 -o {out} {SOURCE} {flags}")
         self.assertIn("coaming 1.", run(out, env={}))
+
+    def test_a_c_program_links_the_executor_alone_and_fully_static(self):
+        out = os.path.join(self.work, "run_shared")
+        run("sh", "-c", f"gcc -std=gnu99 -o {out} {SOURCE} "
+            + self.flags("--cflags", "--libs", package="coaming-run"))
+        env = {"LD_LIBRARY_PATH": os.path.join(self.prefix, "lib")}
+        self.assertIn("coaming 1.", run(out, env=env))
+        self.assertNotIn("curl", run("ldd", out, env=env))
+        out = os.path.join(self.work, "run_static")
+        run("sh", "-c", f"gcc -static -std=gnu99 -o {out} {SOURCE} "
+            + self.flags("--cflags", "--libs", "--static", package="coaming-run"))
+        self.assertIn("coaming 1.", run(out, env={}))
+        self.assertNotIn("INTERP", run("readelf", "-lW", out))
+
+    def test_runc_is_a_static_program(self):
+        runc = os.path.join(self.prefix, "bin/coaming-runc")
+        self.assertNotIn("INTERP", run("readelf", "-lW", runc))
+        self.assertIn("runc version 1.", run(runc, "--version", env={}))
 
     def test_a_cmake_project_finds_both_targets(self):
         source = os.path.join(self.work, "cmake")

@@ -6,7 +6,7 @@ import unittest
 from tools.build import junit
 
 LIBRARIES = {"-lseccomp", "-pthread", "-lm", "-ldl"}
-OWN = re.compile(r"^(liboci/(runtime|spec/runtime)|base/(core|json|fs|process)|libcni|capi/include)/")
+OWN = re.compile(r"^(liboci/(runtime|spec/runtime)|base/(core|json|fs|process)|libcni|capi/(include|src))/")
 THIRD = re.compile(r"^(\.\./|external/)com_google_absl/")
 
 

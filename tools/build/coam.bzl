@@ -19,6 +19,39 @@ def coam_binary(name, copts = [], **kwargs):
         **kwargs
     )
 
+def coam_shared_object(name, version_script, deps, **kwargs):
+    """A flavour of the library. Named as its soname: programs linked here look for that file.
+
+    Args:
+      name: the soname
+      version_script: label of the linker's version script
+      deps: what is in it
+      **kwargs: go to cc_binary
+    """
+    native.cc_binary(
+        name = name,
+        additional_linker_inputs = [version_script],
+        linkopts = [
+            "-fuse-ld=lld",
+            "-Wl,--version-script=$(location %s)" % version_script,
+            "-Wl,-soname," + name,
+            "-Wl,-z,relro",
+            "-Wl,-z,now",
+            "-Wl,-z,text",
+            "-Wl,--gc-sections",
+            "-Wl,--as-needed",
+            "-Wl,-Bsymbolic",
+        ] + select({
+            # Sanitizers of clang live in the executable only.
+            "@coaming//tools/build:clang": [],
+            "//conditions:default": ["-Wl,-z,defs"],
+        }),
+        linkshared = True,
+        linkstatic = True,
+        deps = deps,
+        **kwargs
+    )
+
 def coam_test(name, copts = [], deps = [], size = "small", timeout = "moderate", **kwargs):
     """cc_test with our warnings and Catch2's main. C tests with a main of their own: cc_test."""
     native.cc_test(

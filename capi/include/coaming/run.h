@@ -179,8 +179,8 @@ COAM_API void coam_run_process_feed_status(coam_run_process *process, int32_t wa
 COAM_CHECKED coam_code coam_run_print_plan(coam_run_runtime *runtime, const char *id,
                                            const coam_options *options, coam_buf **ret_text,
                                            coam_error **ret_error);
-/* coam_run_spec_default renders a configuration to start from, in *ret_json (new): runc's, or its
- * rootless form for these ids if rootless != 0. */
+/* coam_run_spec_default renders a configuration to start from, in *ret_json (new): byte for byte what
+ * runc writes on this host, but for ociVersion; its rootless form for these ids if rootless != 0. */
 COAM_CHECKED coam_code coam_run_spec_default(int32_t rootless, uint32_t uid, uint32_t gid,
                                              coam_buf **ret_json, coam_error **ret_error);
 /* coam_run_spec_check parses a configuration and checks what the specification demands; *ret_json

@@ -4,14 +4,17 @@
 
 namespace coaming::run {
 
-void AddContainerHooks(const PlanInput& in, const std::vector<Hook>& hooks, Plan* plan) {
+void AddContainerHooks(const PlanInput& in, const std::vector<Hook>& hooks,
+                       const std::vector<std::string>* program_env, Plan* plan) {
   for (const Hook& h : hooks) {
+    const bool inherits = h.env.empty() && program_env != nullptr;
     std::vector<std::string> args = h.args;
     if (args.empty()) args.push_back(h.path);
     plan->Add(COAM_OP_HOOK)
         .Text(0, h.path)
         .Words(1, 1, args)
-        .Words(2, 2, h.env)
+        .Words(2, 2, inherits ? *program_env : h.env)
+        .Flags(inherits ? 1 : 0)
         .Text(3, in.state_json)
         .Num(0, static_cast<uint64_t>(h.timeout.value_or(0)))
         .Num(3, in.state_json.size())
@@ -25,7 +28,7 @@ absl::Status PrepareHostHooks(const PlanInput& in, Plan* plan) {
 }
 
 absl::Status PrepareCreateHooks(const PlanInput& in, Plan* plan) {
-  if (!in.exec) AddContainerHooks(in, in.spec->hooks.create_container, plan);
+  if (!in.exec) AddContainerHooks(in, in.spec->hooks.create_container, nullptr, plan);
   return absl::OkStatus();
 }
 

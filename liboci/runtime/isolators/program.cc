@@ -11,7 +11,8 @@
 
 namespace coaming::run {
 
-void AddContainerHooks(const PlanInput& in, const std::vector<Hook>& hooks, Plan* plan);
+void AddContainerHooks(const PlanInput& in, const std::vector<Hook>& hooks,
+                       const std::vector<std::string>* program_env, Plan* plan);
 
 namespace {
 
@@ -35,6 +36,8 @@ std::string_view EnvOf(const Process& p, std::string_view name) {
 absl::Status PreparePrivileges(const PlanInput& in, Plan* plan) {
   if (in.process == nullptr || in.pause) return absl::OkStatus();
   const Process& p = *in.process;
+  // Read while a filter or the user cannot forbid it.
+  if (EnvOf(p, "HOME").empty()) plan->Add(COAM_OP_HOME).Num(0, p.user.uid);
   std::vector<std::string> unknown;
   Capabilities caps = p.capabilities.value_or(Capabilities{});
   uint64_t bounding = CapabilityMask(caps.bounding, &unknown);
@@ -78,15 +81,19 @@ absl::Status PrepareProgram(const PlanInput& in, Plan* plan) {
   }
   const Process& p = *in.process;
   if (p.args.empty()) return FailSpec("process.args", "must name a program");
+  // An empty HOME counts as none.
+  std::vector<std::string> env = p.env;
+  std::erase(env, "HOME=");
   std::string_view path = EnvOf(p, "PATH");
   if (path.empty()) path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
   plan->Add(COAM_OP_UMASK).Num(0, p.user.umask.value_or(022));
   plan->Add(COAM_OP_CHDIR).Text(1, p.cwd);
   plan->Add(COAM_OP_LOOKUP).Text(1, p.args[0]).Text(3, path);
   ready();
-  if (!in.exec) AddContainerHooks(in, in.spec->hooks.start_container, plan);
+  // As runc has it, a startContainer hook without an environment gets the program's.
+  if (!in.exec) AddContainerHooks(in, in.spec->hooks.start_container, &env, plan);
   if (in.filter != nullptr && p.no_new_privileges) AddFilter(*in.filter, plan);
-  plan->Add(COAM_OP_EXEC).Words(1, 1, p.args).Words(2, 2, p.env).Text(3, path);
+  plan->Add(COAM_OP_EXEC).Words(1, 1, p.args).Words(2, 2, env).Text(3, path);
   return absl::OkStatus();
 }
 

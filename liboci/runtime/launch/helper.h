@@ -20,6 +20,7 @@ struct helper {
   int in_directory;    /* CHDIR has worked */
   const char *program; /* found by COAM_OP_LOOKUP */
   char program_buffer[4096];
+  char home[1024]; /* "HOME=...", set by COAM_OP_HOME, or empty */
   char text[1024]; /* detail of the failure, or empty */
 };
 extern struct helper helper;
@@ -58,5 +59,8 @@ long step_program(const struct coam_step *step);
 long step_console(const struct coam_step *step);
 long step_hook(const struct coam_step *step);
 char **plan_vector(uint32_t offset, uint64_t count); /* NULL-ended words, or NULL */
+/* The same for an environment; HOME is added when COAM_OP_HOME has found one. */
+char **plan_environment(uint32_t offset, uint64_t count);
+void find_home(uint64_t uid); /* home.c */
 
 #endif /* COAMING_LIBOCI_RUNTIME_LAUNCH_HELPER_H_ */

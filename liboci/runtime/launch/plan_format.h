@@ -92,12 +92,14 @@ enum coam_op {
   COAM_OP_CHDIR = 90, /* s1 path; flags 1: a refusal is left to the next CHDIR, which
                                does nothing if this one worked */
   COAM_OP_HOOK = 91,  /* s0 path, s1 argv, s2 environment, s3 state text; n0 seconds or 0,
-                               n1 count argv, n2 count environment, n3 length, n4 offset of pid */
+                               n1 count argv, n2 count environment, n3 length, n4 offset of pid;
+                               flags 1: the environment is the program's */
   COAM_OP_READY = 92, /* flags 1: reports READY, waits for 'k', then for a connection
                                to COAM_SLOT_LISTEN that says 'g'; else waits for 'g' */
   COAM_OP_EXEC = 93,  /* s1 argv, n1 count, s2 environment, n2 count, s3 PATH */
   COAM_OP_PAUSE = 94,
-  COAM_OP_LOOKUP = 95 /* s1 argv[0], s3 PATH: finds the program, as the user it will run as */
+  COAM_OP_LOOKUP = 95, /* s1 argv[0], s3 PATH: finds the program, as the user it will run as */
+  COAM_OP_HOME = 96 /* n0 uid: HOME becomes what the container's /etc/passwd says of it, or "/" */
 };
 
 /* Flags of MOUNT and BIND. */

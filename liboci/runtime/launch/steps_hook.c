@@ -24,7 +24,8 @@ static void feed_state(int to, const struct coam_step *s) {
 
 long step_hook(const struct coam_step *s) {
   int in[2], pidfd = -1;
-  char **argv = plan_vector(s->s[1], s->n[1]), **envp = plan_vector(s->s[2], s->n[2]);
+  char **argv = plan_vector(s->s[1], s->n[1]), **envp;
+  envp = (s->flags & 1 ? plan_environment : plan_vector)(s->s[2], s->n[2]);
   if (!argv || !envp) return -E2BIG;
   long r = SYS2(__NR_pipe2, in, O_CLOEXEC);
   if (r < 0) return r;

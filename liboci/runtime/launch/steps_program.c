@@ -4,7 +4,7 @@
 #define MAX_WORDS 65536
 
 /* Builds a NULL-ended vector from `count` strings that follow one another. */
-char **plan_vector(uint32_t offset, uint64_t count) {
+static char **words_of(uint32_t offset, uint64_t count, int room) {
   static char **next, **limit;
   if (!next) {
     long m = sys6(__NR_mmap, 0, 2 * MAX_WORDS * (long)sizeof(char *), 3, 0x22, -1, 0);
@@ -12,16 +12,23 @@ char **plan_vector(uint32_t offset, uint64_t count) {
     next = (char **)m;
     limit = next + 2 * MAX_WORDS;
   }
-  if (count + 1 > (uint64_t)(limit - next)) return NULL;
+  if (count + 2 > (uint64_t)(limit - next)) return NULL;
   char **v = next;
   char *p = (char *)plan_text(offset);
   for (uint64_t i = 0; i < count; i++) {
     v[i] = p;
     p += text_length(p) + 1;
   }
+  if (room) v[count++] = helper.home;
   v[count] = NULL;
   next += count + 1;
   return v;
+}
+
+char **plan_vector(uint32_t offset, uint64_t count) { return words_of(offset, count, 0); }
+
+char **plan_environment(uint32_t offset, uint64_t count) {
+  return words_of(offset, count, helper.home[0] != 0);
 }
 
 static long change_directory(const struct coam_step *s) {
@@ -115,7 +122,7 @@ static long ready(const struct coam_step *s) {
 }
 
 static long execute(const struct coam_step *s) {
-  char **argv = plan_vector(s->s[1], s->n[1]), **envp = plan_vector(s->s[2], s->n[2]);
+  char **argv = plan_vector(s->s[1], s->n[1]), **envp = plan_environment(s->s[2], s->n[2]);
   if (!argv || !envp || s->n[1] == 0) return -E2BIG;
   if (!helper.program) helper.program = argv[0];
   unsigned first = helper.plan->fd_base;
@@ -145,6 +152,7 @@ long step_program(const struct coam_step *s) {
   switch (s->op) {
     case COAM_OP_CHDIR: return change_directory(s);
     case COAM_OP_READY: return ready(s);
+    case COAM_OP_HOME: find_home(s->n[0]); return 0;
     case COAM_OP_LOOKUP: return look_up(plan_text(s->s[1]), plan_text(s->s[3]));
     case COAM_OP_EXEC: return execute(s);
     case COAM_OP_PAUSE: return pause_here();

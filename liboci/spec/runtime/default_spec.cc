@@ -6,7 +6,7 @@ namespace coaming::run {
 Spec DefaultSpec() {
   Spec s;
   s.root = Root{.path = "rootfs", .readonly = true, .extra = {}};
-  s.hostname = "coaming";
+  s.hostname = "runc";
   Process p;
   p.terminal = true;
   p.args = {"sh"};
