@@ -17,6 +17,10 @@ extern "Python" int32_t coaming_py_event(void *user, const coam_event *event);
 extern "Python" void coaming_py_free(void *user);
 extern "Python" int32_t coaming_py_aci_review(void *user, const char *prefix, const char *url,
                                               const coam_sig_keyring *keys);
+extern "Python" int32_t coaming_py_notary_passphrase(void *user, const char *key_id,
+                                                     const char *role, int32_t create,
+                                                     int32_t attempt, char *passphrase,
+                                                     size_t size);
 extern "Python" void coaming_py_log(void *user, int32_t level, const char *component,
                                     const char *message);
 """

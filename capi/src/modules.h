@@ -30,6 +30,7 @@ Module OciModule();
 Module PodModule();
 Module SigModule();
 Module TufModule();
+Module NotaryModule();
 Module RunModule();
 
 }  // namespace coaming::capi

@@ -8,7 +8,8 @@ namespace {
 
 // In reading order.
 constexpr ModuleMaker kModules[] = {
-    CoreModule, AciModule, CniModule, OciModule, PodModule, SigModule, TufModule, RunModule,
+    CoreModule, AciModule, CniModule,    OciModule, PodModule,
+    SigModule,  TufModule, NotaryModule, RunModule,
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "examples/coam/cli.h"
 #include "examples/coam/commands.h"
+#include "examples/coam/notary_shared.h"
 
 namespace coam {
 namespace {
@@ -18,6 +19,11 @@ using Json = std::unique_ptr<coam_json, Freer<coam_json_free>>;
 constexpr Flag kStoreFlag = {"store", 0, FlagKind::kValue, "DIR",
                              "layout for names without a transport"};
 constexpr Flag kStoreFlags[] = {kStoreFlag};
+constexpr Flag kTrustFlags[] = {
+    kStoreFlag,
+    {"content-trust", 0, FlagKind::kValue, "URL", "notary-server that must have signed the tag"},
+    {"trust-dir", 0, FlagKind::kValue, "DIR", "its keys and metadata (~/.docker/trust)"},
+};
 constexpr Flag kUnpackFlags[] = {
     kStoreFlag,
     {"rootfs-only", 0, FlagKind::kSwitch, "", "the directory is the root file system itself"},
@@ -74,6 +80,24 @@ std::string Member(const Json& json, const char* pointer) {
   return std::string(Text(coam_json_text(json.get(), pointer)));
 }
 
+// With --content-trust, the name with the digest that is signed for its tag; and the short name that it
+// was asked for by.
+int Trusted(Invocation& in, std::string* name, std::string* asked) {
+  if (!in.Has("content-trust") || name->rfind("docker://", 0) != 0) return 0;
+  Notary notary;
+  if (int code = OpenTrust(in, *name, &notary)) return code;
+  const Options run = in.MakeOptions("notary.run");
+  Error error;
+  Buf found, parsed;
+  if (coam_notary_resolve(notary.get(), name->c_str(), run.get(), Take(found), Take(error)) !=
+          COAM_OK ||
+      coam_oci_name_parse(name->c_str(), Take(parsed), Take(error)) != COAM_OK)
+    return in.Fail(error, *name);
+  *asked = Member(Parse(parsed), "/familiar");
+  *name = Text(found);
+  return 0;
+}
+
 int Pull(Invocation& in) {
   if (in.context() == nullptr) return 2;
   Options options = in.MakeOptions("oci.pull");
@@ -84,9 +108,12 @@ int Pull(Invocation& in) {
     name = layout.substr(colon + 1);
     layout.resize(colon);
   }
+  std::string from = in.args[0], asked;
+  if (int code = Trusted(in, &from, &asked)) return code;
+  if (name.empty()) name = asked;
   Image image;
   Error error;
-  if (coam_oci_pull(in.context(), in.args[0].c_str(), layout.c_str(), name.c_str(), options.get(),
+  if (coam_oci_pull(in.context(), from.c_str(), layout.c_str(), name.c_str(), options.get(),
                     Take(image), Take(error)) != COAM_OK) {
     return in.Fail(error, in.args[0]);
   }
@@ -99,8 +126,10 @@ int Pull(Invocation& in) {
   return 0;
 }
 
-int CopyTo(Invocation& in, const std::string& from, const std::string& to) {
+int CopyTo(Invocation& in, std::string from, const std::string& to) {
   if (in.context() == nullptr) return 2;
+  std::string asked;
+  if (int code = Trusted(in, &from, &asked)) return code;
   Options options = in.MakeOptions("oci.copy");
   if (!options) return 2;
   Buf result;
@@ -108,6 +137,19 @@ int CopyTo(Invocation& in, const std::string& from, const std::string& to) {
   if (coam_oci_copy(in.context(), from.c_str(), to.c_str(), options.get(), Take(result),
                     Take(error)) != COAM_OK) {
     return in.Fail(error, in.args[0]);
+  }
+  if (in.Has("content-trust") && to.rfind("docker://", 0) == 0) {
+    Notary notary;
+    if (int code = OpenTrust(in, to, &notary)) return code;
+    const Options run = in.MakeOptions("notary.run");
+    const Json copied = Parse(result);
+    Buf roles;
+    Say("Signing and pushing trust metadata");
+    if (coam_notary_sign(notary.get(), to.c_str(), Member(copied, "/digest").c_str(),
+                         coam_json_int(copied.get(), "/size", 0), run.get(), Take(roles),
+                         Take(error)) != COAM_OK)
+      return in.Fail(error, to);
+    Say("Successfully signed " + to.substr(9));
   }
   if (in.json()) {
     PrintLine(Text(result));
@@ -388,8 +430,10 @@ constexpr Command kCommands[] = {
      .usage = "IMAGE [LAYOUT[:NAME]]",
      .summary = "Fetch an image into a layout (default: the store)",
      .family = "oci.pull",
-     .flags = kStoreFlags,
-     .examples = "coam pull docker://quay.io/org/app:1.4\ncoam pull docker://busybox ./layout:bb",
+     .flags = kTrustFlags,
+     .examples =
+         "coam pull docker://quay.io/org/app:1.4\ncoam pull docker://busybox ./layout:bb\n"
+         "coam pull --content-trust=https://notary.example docker://registry.example/app:1.4",
      .min_args = 1,
      .max_args = 2,
      .run = Pull},
@@ -397,7 +441,7 @@ constexpr Command kCommands[] = {
      .usage = "IMAGE docker://HOST/REPOSITORY[:TAG]",
      .summary = "Send an image to a registry",
      .family = "oci.copy",
-     .flags = kStoreFlags,
+     .flags = kTrustFlags,
      .examples = "coam push oci:layout:bb docker://127.0.0.1:5000/bb:1\n"
                  "coam push --authfile auth.json app:1 docker://quay.io/org/app:1",
      .min_args = 2,
@@ -407,7 +451,7 @@ constexpr Command kCommands[] = {
      .usage = "FROM TO",
      .summary = "Copy an image between registries, layouts, archives and directories",
      .family = "oci.copy",
-     .flags = kStoreFlags,
+     .flags = kTrustFlags,
      .examples = "coam copy --all docker://alpine:3 oci:layout:alpine\n"
                  "coam copy oci:layout:alpine oci-archive:alpine.tar",
      .min_args = 2,

@@ -147,6 +147,7 @@ std::string DescribeName(const ImageName& name) {
   out.Set("repository", name.reference.repository);
   out.Set("tag", name.reference.tag);
   out.Set("digest", name.reference.digest.str());
+  out.Set("familiar", name.transport == "docker" ? name.reference.Familiar() : name.name);
   out.Set("text", name.ToString());
   return json::Write(out);
 }

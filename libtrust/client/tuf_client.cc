@@ -10,7 +10,6 @@
 #include "base/fs/dir.h"
 #include "base/fs/file.h"
 #include "base/fs/lock.h"
-#include "base/http/curl_transport.h"
 #include "base/http/transport.h"
 #include "base/stream/stream.h"
 #include "libtrust/tuf/delegation.h"
@@ -132,16 +131,7 @@ absl::StatusOr<std::unique_ptr<TufClient>> TufClient::Open(base::Transport& tran
 absl::StatusOr<std::unique_ptr<TufClient>> TufClient::Open(const WebOptions& web,
                                                            const TufClientOptions& options,
                                                            std::string bootstrap_root) {
-  base::CurlTransportOptions curl;
-  curl.tls.ca_file = web.ca_file;
-  curl.tls.insecure_skip_verify = !web.tls_verify;
-  for (const std::string& text : web.resolve) {
-    COAM_ASSIGN_OR_RETURN(base::ResolveRule rule, base::ParseResolveRule(text));
-    curl.resolve.push_back(std::move(rule));
-  }
-  COAM_ASSIGN_OR_RETURN(curl.proxy,
-                        base::ParseProxySettings(web.http_proxy, web.https_proxy, web.no_proxy));
-  COAM_ASSIGN_OR_RETURN(auto transport, base::NewCurlTransport(std::move(curl)));
+  COAM_ASSIGN_OR_RETURN(auto transport, MakeTransport(web));
   COAM_ASSIGN_OR_RETURN(auto out, Open(*transport, options, std::move(bootstrap_root)));
   out->impl_->own_transport = std::move(transport);
   return out;

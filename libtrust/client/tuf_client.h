@@ -21,6 +21,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "base/core/op.h"
+#include "libtrust/client/web.h"
 #include "libtrust/tuf/updater.h"
 
 namespace coaming::base {
@@ -33,14 +34,6 @@ struct TufClientOptions {
   std::string metadata_dir;  // made if missing
   tuf::UpdaterOptions updater;
   bool allow_http = false;  // TUF protects the content; https hides what is asked for
-};
-
-// WebOptions are for a transport of the client's own.
-struct WebOptions {
-  std::string ca_file;
-  bool tls_verify = true;
-  std::vector<std::string> resolve;  // HOST:PORT:ADDRESS
-  std::string http_proxy, https_proxy, no_proxy;
 };
 
 class TufClient {

@@ -125,8 +125,11 @@ class PrivateKey {
   SecretBytes pkcs8_;  // or the seed, for Ed25519
 };
 
-// EncryptPkcs8Pem writes "ENCRYPTED PRIVATE KEY": PBES2, PBKDF2-HMAC-SHA256, AES-256-CBC.
-absl::StatusOr<std::string> EncryptPkcs8Pem(const PrivateKey& key, std::string_view passphrase);
+// EncryptPkcs8Pem writes "ENCRYPTED PRIVATE KEY": PBES2, PBKDF2, AES-256-CBC. Notary's clients know the
+// HMAC of SHA-1 only, as PBKDF2 has it by default.
+enum class Pbkdf2Hmac : uint8_t { kSha256, kSha1 };
+absl::StatusOr<std::string> EncryptPkcs8Pem(const PrivateKey& key, std::string_view passphrase,
+                                            Pbkdf2Hmac hmac = Pbkdf2Hmac::kSha256);
 
 // PemOf writes a PEM block.
 std::string PemOf(std::string_view label, std::string_view der);

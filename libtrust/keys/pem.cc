@@ -148,7 +148,8 @@ std::string PemOf(std::string_view label, std::string_view der) {
   return internal::WritePem(label, der);
 }
 
-absl::StatusOr<std::string> EncryptPkcs8Pem(const PrivateKey& key, std::string_view passphrase) {
+absl::StatusOr<std::string> EncryptPkcs8Pem(const PrivateKey& key, std::string_view passphrase,
+                                            Pbkdf2Hmac hmac) {
   using internal::kAes256, internal::kHmacSha256, internal::kPbes2, internal::kPbkdf2;
   constexpr uint32_t kRounds = 100000;
   uint8_t salt[16], iv[16];
@@ -161,7 +162,8 @@ absl::StatusOr<std::string> EncryptPkcs8Pem(const PrivateKey& key, std::string_v
   uint8_t* out = reinterpret_cast<uint8_t*>(data.data());
   if (plain.empty() || secret.empty() ||
       !PKCS5_PBKDF2_HMAC(passphrase.data(), passphrase.size(), salt, sizeof(salt), kRounds,
-                         EVP_sha256(), secret.size(), secret.bytes()) ||
+                         hmac == Pbkdf2Hmac::kSha1 ? EVP_sha1() : EVP_sha256(), secret.size(),
+                         secret.bytes()) ||
       !EVP_EncryptInit_ex(ctx.get(), EVP_aes_256_cbc(), nullptr, secret.bytes(), iv) ||
       !EVP_EncryptUpdate(ctx.get(), out, &n1, plain.bytes(), plain.size()) ||
       !EVP_EncryptFinal_ex(ctx.get(), out + n1, &n2))
@@ -182,10 +184,10 @@ absl::StatusOr<std::string> EncryptPkcs8Pem(const PrivateKey& key, std::string_v
       CBB_add_asn1(&kdf, &kdf_params, CBS_ASN1_SEQUENCE) &&
       CBB_add_asn1(&kdf_params, &octets, CBS_ASN1_OCTETSTRING) &&
       CBB_add_bytes(&octets, salt, sizeof(salt)) && CBB_add_asn1_uint64(&kdf_params, kRounds) &&
-      CBB_add_asn1(&kdf_params, &prf, CBS_ASN1_SEQUENCE) &&
-      CBB_add_asn1(&prf, &prf_oid, CBS_ASN1_OBJECT) &&
-      CBB_add_bytes(&prf_oid, kHmacSha256, sizeof(kHmacSha256)) &&
-      CBB_add_asn1(&prf, &null, CBS_ASN1_NULL) &&
+      (hmac == Pbkdf2Hmac::kSha1 || (CBB_add_asn1(&kdf_params, &prf, CBS_ASN1_SEQUENCE) &&
+                                     CBB_add_asn1(&prf, &prf_oid, CBS_ASN1_OBJECT) &&
+                                     CBB_add_bytes(&prf_oid, kHmacSha256, sizeof(kHmacSha256)) &&
+                                     CBB_add_asn1(&prf, &null, CBS_ASN1_NULL))) &&
       CBB_add_asn1(&params, &cipher, CBS_ASN1_SEQUENCE) &&
       CBB_add_asn1(&cipher, &oid, CBS_ASN1_OBJECT) &&
       CBB_add_bytes(&oid, kAes256, sizeof(kAes256)) &&

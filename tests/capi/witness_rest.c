@@ -112,6 +112,7 @@ static int pods(void) {
   int32_t status = 0;
   coam_buf *buf = NULL;
   CHECK(coam_pods_ref(NULL) == NULL && coam_pod_request_ref(NULL) == NULL);
+  CHECK(coam_notary_ref(NULL) == NULL);
   CHECK(coam_pod_ref(NULL) == NULL && coam_pod_process_ref(NULL) == NULL);
   CHECK(coam_pods_prepare(NULL, NULL, NULL, NULL, &buf, NULL) == COAM_INVALID_ARGUMENT);
   CHECK(coam_pods_run(NULL, NULL, "x", NULL, NULL, NULL) == COAM_INVALID_ARGUMENT);

@@ -6,6 +6,7 @@
 #include <coaming/cni.h>
 #include <coaming/core.h>
 #include <coaming/json.h>
+#include <coaming/notary.h>
 #include <coaming/oci.h>
 #include <coaming/pod.h>
 #include <coaming/run.h>

@@ -124,7 +124,7 @@ COAM_CHECKED coam_code coam_oci_copy_finish(coam_job *job, coam_buf **ret_json,
 /* ---- Names ---------------------------------------------------------------------------------- */
 
 /* coam_oci_name_parse reads a name without looking for it. Schema coam.oci.reference.v1:
- * {"transport","path","name","host","repository","tag","digest","text"} in *ret_json (new).
+ * {"transport","path","name","host","repository","tag","digest","familiar","text"} in *ret_json (new).
  * Errors: oci.transport, oci.reference. */
 COAM_CHECKED coam_code coam_oci_name_parse(const char *name, coam_buf **ret_json,
                                            coam_error **ret_error);
