@@ -152,7 +152,7 @@ absl::StatusOr<std::vector<std::string>> NotaryKeys::Import(std::string_view pem
     if (!notary::HasGun(file.role)) file.gun.clear();
     COAM_ASSIGN_OR_RETURN(PrivateKey key, Unlock(file, ""));
     const std::string id = notary::KeyOf(key.public_key()).id;
-    if (file.encrypted) {
+    if (file.encrypted && !file.old) {
       COAM_RETURN_IF_ERROR(Write(id, notary::WithHeaders(file.pem, file.role, file.gun, "")));
     } else {
       COAM_RETURN_IF_ERROR(Save(key, file.role, file.gun));
@@ -179,6 +179,9 @@ absl::StatusOr<std::string> NotaryKeys::Export(const std::vector<std::string>& i
     WipeString(&text);
     COAM_RETURN_IF_ERROR(files.status());
     const notary::KeyFile& file = files->front();
+    if (file.old)
+      return (Fail("sig.unsupported") << "the key " << id << " is kept in an old form")
+          .Hint("set its passphrase anew first, which writes it in the present one");
     absl::StrAppend(&out, notary::WithHeaders(file.pem, file.role, file.gun, id));
   }
   return out;

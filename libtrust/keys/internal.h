@@ -51,6 +51,10 @@ std::string StripZeros(std::string_view number);
 // label it was. False if there is none or it is malformed.
 bool FindPem(std::string_view pem, std::string_view labels, std::string* label, std::string* der);
 std::string WritePem(std::string_view label, std::string_view der);
+// OpenDekInfo decrypts the body of a block with the headers of RFC 1421 (Proc-Type, DEK-Info), whose key
+// OpenSSL derives by MD5: what Notary's first clients wrote.
+absl::StatusOr<SecretBytes> OpenDekInfo(std::string_view dek_info, std::string_view der,
+                                        std::string_view passphrase);
 // OpenPkcs8 decrypts an EncryptedPrivateKeyInfo (PBES2).
 absl::StatusOr<SecretBytes> OpenPkcs8(std::string_view der, std::string_view passphrase);
 

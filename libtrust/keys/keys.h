@@ -95,7 +95,7 @@ class PrivateKey {
   // PKCS#8 PrivateKeyInfo, version 0 or 1 (Notary writes 1).
   static absl::StatusOr<PrivateKey> FromPkcs8(std::string_view der);
   // PEM "PRIVATE KEY", "EC PRIVATE KEY", "RSA PRIVATE KEY" or, with the passphrase, "ENCRYPTED
-  // PRIVATE KEY" (PBES2). Errors: sig.key_invalid, sig.passphrase.
+  // PRIVATE KEY" (PBES2), or one with the headers of RFC 1421. Errors: sig.key_invalid, sig.passphrase.
   static absl::StatusOr<PrivateKey> FromPem(std::string_view pem, std::string_view passphrase = "");
 
   KeyType type() const { return public_key_.type(); }

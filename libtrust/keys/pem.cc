@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "base/core/error.h"
+#include "base/digest/digest.h"
 #include "libtrust/keys/internal.h"
 #include "openssl/cipher.h"
 #include "openssl/err.h"
@@ -136,6 +137,36 @@ absl::StatusOr<SecretBytes> OpenPkcs8(std::string_view der, std::string_view pas
             EVP_DecryptInit_ex(ctx.get(), algorithm, nullptr, key.bytes(), CBS_data(&iv)) &&
             EVP_DecryptUpdate(ctx.get(), out.bytes(), &n1, CBS_data(&data), CBS_len(&data)) &&
             EVP_DecryptFinal_ex(ctx.get(), out.bytes() + n1, &n2);
+  ERR_clear_error();
+  if (!ok) return Fail("sig.passphrase") << "open the private key: wrong passphrase";
+  out.Truncate(n1 + n2);
+  return out;
+}
+
+absl::StatusOr<SecretBytes> OpenDekInfo(std::string_view dek_info, std::string_view der,
+                                        std::string_view passphrase) {
+  const size_t comma = dek_info.find(',');
+  const std::string_view name = dek_info.substr(0, comma);
+  const EVP_CIPHER* algorithm = name == "AES-256-CBC"    ? EVP_aes_256_cbc()
+                                : name == "AES-128-CBC"  ? EVP_aes_128_cbc()
+                                : name == "AES-192-CBC"  ? EVP_aes_192_cbc()
+                                : name == "DES-EDE3-CBC" ? EVP_des_ede3_cbc()
+                                                         : nullptr;
+  if (algorithm == nullptr || comma == std::string_view::npos)
+    return Fail("sig.unsupported") << "encrypted private key: unknown cipher";
+  const auto iv = base::HexDecode(dek_info.substr(comma + 1));
+  if (!iv || iv->size() != EVP_CIPHER_iv_length(algorithm))
+    return Fail("sig.key_invalid") << "encrypted private key: damaged";
+  SecretBytes key(EVP_CIPHER_key_length(algorithm));
+  SecretBytes out(der.size() + 32);
+  if (key.empty() || out.empty()) return Fail("core.no_memory") << "open a private key";
+  bssl::ScopedEVP_CIPHER_CTX ctx;
+  int n1 = 0, n2 = 0;
+  const bool ok = EVP_BytesToKey(algorithm, EVP_md5(), U8(*iv), U8(passphrase), passphrase.size(),
+                                 1, key.bytes(), nullptr) > 0 &&
+                  EVP_DecryptInit_ex(ctx.get(), algorithm, nullptr, key.bytes(), U8(*iv)) &&
+                  EVP_DecryptUpdate(ctx.get(), out.bytes(), &n1, U8(der), der.size()) &&
+                  EVP_DecryptFinal_ex(ctx.get(), out.bytes() + n1, &n2);
   ERR_clear_error();
   if (!ok) return Fail("sig.passphrase") << "open the private key: wrong passphrase";
   out.Truncate(n1 + n2);

@@ -1,6 +1,8 @@
+#include <algorithm>
 #include <cstring>
 
 #include "base/core/error.h"
+#include "base/core/status_macros.h"
 #include "libtrust/keys/internal.h"
 #include "openssl/ecdsa.h"
 #include "openssl/err.h"
@@ -221,6 +223,17 @@ absl::StatusOr<PrivateKey> PrivateKey::FromPem(std::string_view pem, std::string
                          &label, &der))
     return Fail("sig.key_invalid") << "no PEM block PRIVATE KEY";
   absl::StatusOr<PrivateKey> key;
+  constexpr std::string_view kDekInfo = "DEK-Info: ";
+  const size_t dek = pem.find(kDekInfo);
+  if (dek != std::string_view::npos && label != "ENCRYPTED PRIVATE KEY") {
+    const size_t from = dek + kDekInfo.size();
+    const size_t size = std::min(pem.find_first_of("\r\n", from), pem.size()) - from;
+    auto plain = internal::OpenDekInfo(pem.substr(from, size), der, passphrase);
+    WipeString(&der);
+    COAM_RETURN_IF_ERROR(plain.status());
+    der = std::string(plain->view());
+  }
+  const bool was_protected = dek != std::string_view::npos;
   if (label == "ENCRYPTED PRIVATE KEY") {
     auto plain = internal::OpenPkcs8(der, passphrase);
     key = plain.ok() ? FromPkcs8(plain->view()) : absl::StatusOr<PrivateKey>(plain.status());
@@ -242,8 +255,9 @@ absl::StatusOr<PrivateKey> PrivateKey::FromPem(std::string_view pem, std::string
     }
     ERR_clear_error();
     key = ok ? Take(pkey.get(), label)
-             : absl::StatusOr<PrivateKey>(Fail("sig.key_invalid")
-                                          << "PEM block " << label << ": not a key");
+             : absl::StatusOr<PrivateKey>(Fail(was_protected ? "sig.passphrase" : "sig.key_invalid")
+                                          << "PEM block " << label << ": not a key"
+                                          << (was_protected ? ", or the wrong passphrase" : ""));
   }
   WipeString(&der);
   return key;

@@ -44,7 +44,7 @@ absl::StatusOr<std::vector<KeyFile>> SplitKeyFiles(std::string_view text) {
       if (header.first == "gun") file.gun = value;
       if (header.first == "path") file.path = value;
       if (header.first == "Proc-Type" && absl::StrContains(value, "ENCRYPTED"))
-        file.encrypted = true;
+        file.encrypted = file.old = true;
     }
     file.pem = absl::StrCat(block, "\n");
     out.push_back(std::move(file));

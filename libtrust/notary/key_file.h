@@ -23,7 +23,8 @@ namespace coaming::trust::notary {
 struct KeyFile {
   std::string role, gun, path;  // headers; path is in exported keys: the id
   bool encrypted = false;
-  std::string pem;  // this block alone
+  bool old = false;  // by headers of the block: to be written anew
+  std::string pem;   // this block alone
 };
 
 // SplitKeyFiles finds the private keys in a text. Errors: sig.key_invalid if there is none.

@@ -195,6 +195,30 @@ class Matrix:
         self.add(self.b, "rel", "-r", "targets/releases")
         self.sees(self.a, ["v1", "rel"])
 
+    def test_key_of_an_old_form(self):
+        self.begin()
+        key, cert, _ = labs.signer_key(LAB, f"old{Base.count}")
+        subprocess.run(["openssl", "ec", "-aes256", "-passout",
+                        "pass:" + labs.PASSPHRASES["NOTARY_DELEGATION_PASSPHRASE"], "-in", key,
+                        "-out", key + ".old"], check=True, capture_output=True)
+        self.a.ok("key", "rotate", self.gun, "snapshot", "-r")
+        self.a.ok("delegation", "add", "-p", self.gun, "targets/releases", cert, "--all-paths")
+        key_id = list(self.b.delegations(self.gun)["targets/releases"][1])[0]
+        with open(key + ".old", encoding="utf-8") as file:
+            pem = file.read().replace("DEK-Info:", "role: delegation\nDEK-Info:")
+        self.assertIn("Proc-Type: 4,ENCRYPTED", pem)
+        self.scenario("keys in the form of the first clients are read by both")
+        os.makedirs(self.b.dir + "/private", exist_ok=True)
+        with open(f"{self.b.dir}/private/{key_id}.key", "w", encoding="utf-8") as out:
+            out.write(pem)
+        self.add(self.b, "old", "-r", "targets/releases")
+        self.sees(self.a, ["v1", "old"])
+        self.scenario("and written anew for both")
+        ours = labs.Person(LAB, f"anew{Base.count}", "coam")
+        ours.ok("key", "import", LAB.write(f"old{Base.count}.pem", pem))
+        self.add(ours.other("notary"), "anew", "-r", "targets/releases")
+        self.sees(self.a, ["v1", "old", "anew"])
+
     def test_delegations(self):
         self.begin()
         signer = self.signer("alice", "targets/releases", "--all-paths")

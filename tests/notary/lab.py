@@ -3,6 +3,7 @@
 Everything is Debian's package `notary`: storage in memory, TLS by certificates made for this run, ports
 chosen by the kernel. A Person has a trust directory and drives one client: the tool or `notary`.
 """
+import base64
 import http.server
 import json
 import os
@@ -15,6 +16,9 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.error
+import urllib.parse
+import urllib.request
 
 # The program's own path, since Python resolves the links of what it imports.
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(sys.argv[0]))))
@@ -126,12 +130,20 @@ class Lab:
         self.stop()
         self.tmp.cleanup()
 
-    def fetch(self, path):
-        """A file of the server, by curl's own eyes: plain HTTPS without a client of trust."""
+    def ask(self, method, path, body=None, content_type=None):
+        """(status, body) of the server, without a client of trust."""
         context = ssl.create_default_context(cafile=self.path("ca.pem"))
-        import urllib.request
-        with urllib.request.urlopen(self.url + path, context=context) as answer:
-            return answer.read()
+        request = urllib.request.Request(self.url + path, data=body or None, method=method)
+        if content_type:
+            request.add_header("Content-Type", content_type)
+        try:
+            with urllib.request.urlopen(request, context=context) as answer:
+                return answer.status, answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, error.read()
+
+    def fetch(self, path):
+        return self.ask("GET", path)[1]
 
 
 class Person:
@@ -232,12 +244,14 @@ def signer_key(lab, name):
 
 
 class Proxy:
-    """Serves what a function of the path gives, in front of the lab's server: a server gone bad.
+    """Stands in front of the lab's server: what it gives may be changed, and a login wanted.
 
-    change(path, bytes) -> bytes, or an int for a status."""
+    change(path, bytes or status) -> bytes or status, of GET; login "USER:PASSWORD": tokens are needed, as a
+    registry's token server gives them."""
 
-    def __init__(self, lab, change):
-        self.lab, self.change, self.seen = lab, change, []
+    def __init__(self, lab, change=None, login=None):
+        self.lab, self.change, self.login = lab, change, login
+        self.seen, self.scopes = [], []
         proxy = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -246,19 +260,44 @@ class Proxy:
             def log_message(self, *args):
                 pass
 
-            def do_GET(self):
-                proxy.seen.append(self.path)
-                try:
-                    body = proxy.lab.fetch(self.path)
-                except Exception:  # whatever it was, it is not there
-                    body = 404
-                body = proxy.change(self.path, body)
-                status = body if isinstance(body, int) else 200
-                content = b"{}" if isinstance(body, int) else body
+            def answer(self, status, content, **headers):
                 self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name.replace("_", "-"), value)
                 self.send_header("Content-Length", str(len(content)))
                 self.end_headers()
                 self.wfile.write(content)
+
+            def token(self):
+                wanted = "Basic " + base64.b64encode(proxy.login.encode()).decode()
+                scope = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)["scope"][0]
+                # Anybody may read: Debian's client asks for no more than that without its login.
+                given = self.headers.get("Authorization")
+                if given != wanted and not (given is None and scope.endswith(":pull")):
+                    return self.answer(401, b"{}")
+                proxy.scopes.append(scope)
+                return self.answer(200, json.dumps({"token": "for-" + scope}).encode())
+
+            def serve(self):
+                size = int(self.headers.get("Content-Length") or 0)
+                sent = self.rfile.read(size)
+                proxy.seen.append((self.command, self.path))
+                if proxy.login is not None:
+                    if self.path.startswith("/token"):
+                        return self.token()
+                    given = self.headers.get("Authorization", "")
+                    need = "pull" if self.command == "GET" else "push"
+                    if not given.startswith("Bearer for-") or not (need in given or "*" in given):
+                        return self.answer(401, b"{}", WWW_Authenticate=(
+                            f'Bearer realm="{proxy.url}/token",service="notary"'))
+                status, body = proxy.lab.ask(self.command, self.path, sent,
+                                             self.headers.get("Content-Type"))
+                if proxy.change is not None and self.command == "GET":
+                    body = proxy.change(self.path, body if status == 200 else status)
+                    status, body = (body, b"{}") if isinstance(body, int) else (200, body)
+                return self.answer(status, body)
+
+            do_GET = do_POST = do_DELETE = serve
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
