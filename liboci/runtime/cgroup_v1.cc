@@ -8,6 +8,7 @@
 #include "base/core/error.h"
 #include "base/core/status_macros.h"
 #include "liboci/runtime/cgroups.h"
+#include "liboci/runtime/device_filter.h"
 #include "liboci/runtime/kernel_file.h"
 
 namespace coaming::run {
@@ -19,12 +20,6 @@ absl::Status Lacks(std::string_view what, std::string_view controller) {
          << "linux.resources." << what << " needs the cgroup controller " << controller
          << ", which is not mounted here";
 }
-
-// Devices that every container may use whatever the rules say, as in runc and crun.
-constexpr std::string_view kAlways[] = {
-    "c *:* m",   "b *:* m",   "c 1:3 rwm", "c 1:5 rwm", "c 1:7 rwm",   "c 1:8 rwm",
-    "c 1:9 rwm", "c 5:0 rwm", "c 5:1 rwm", "c 5:2 rwm", "c 136:* rwm", "c 10:200 rwm",
-};
 
 std::string RuleText(const DeviceRule& r) {
   auto number = [](const std::optional<int64_t>& n) {
@@ -60,7 +55,7 @@ absl::Status Cgroups::ApplyDevicesV1(const std::vector<DeviceRule>& rules, bool 
     denied = denied || !r.allow;
   }
   if (!denied || update) return absl::OkStatus();
-  for (std::string_view rule : kAlways) COAM_RETURN_IF_ERROR(write_rule(true, rule));
+  for (std::string_view rule : AlwaysAllowedDevices()) COAM_RETURN_IF_ERROR(write_rule(true, rule));
   return absl::OkStatus();
 }
 

@@ -1,5 +1,7 @@
 // Resources on the unified hierarchy.
 #include <errno.h>
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,6 +12,7 @@
 #include "base/core/error.h"
 #include "base/core/status_macros.h"
 #include "liboci/runtime/cgroups.h"
+#include "liboci/runtime/device_filter.h"
 #include "liboci/runtime/kernel_file.h"
 
 namespace coaming::run {
@@ -29,7 +32,7 @@ uint64_t WeightOfShares(uint64_t shares) {
 
 }  // namespace
 
-absl::Status Cgroups::ApplyV2(const Resources& r, std::vector<std::string>* warnings) {
+absl::Status Cgroups::ApplyV2(const Resources& r, bool update, std::vector<std::string>* warnings) {
   const CgroupHost::Tree* t = nullptr;
   for (const CgroupHost::Tree& tree : host_->trees)
     if (tree.facts.v2) t = &tree;
@@ -125,7 +128,28 @@ absl::Status Cgroups::ApplyV2(const Resources& r, std::vector<std::string>* warn
              << "linux.resources.unified: the controller " << controller << " is not available";
     return base::FailErrno("run.cgroup", error) << "writing \"" << value << "\" to " << file;
   }
+  if (r.devices && !update) return ApplyDevicesV2(*t, *r.devices, warnings);
+  if (r.devices && warnings != nullptr)
+    warnings->push_back("linux.resources.devices: an update leaves the device program as it is");
   return absl::OkStatus();
+}
+
+absl::Status Cgroups::ApplyDevicesV2(const CgroupHost::Tree& tree,
+                                     const std::vector<DeviceRule>& rules,
+                                     std::vector<std::string>* warnings) {
+  COAM_ASSIGN_OR_RETURN(std::vector<bpf_insn> program, CompileDeviceFilter(rules));
+  int fd = OpenAt(tree.root.fd(), path_.c_str(), O_RDONLY | O_DIRECTORY);
+  if (fd < 0) return base::FailErrno("run.cgroup", -fd) << "opening " << path_;
+  const base::UniqueFd dir(fd);
+  absl::Status s = AttachDeviceFilter(dir.get(), program);
+  // Without privilege the kernel takes no program; a user's containers have no device nodes of their
+  // own making either.
+  if (!s.ok() && base::GetError(s).sys_errno == EPERM && geteuid() != 0) {
+    if (warnings != nullptr)
+      warnings->push_back("linux.resources.devices: not enforced, this user may load no programs");
+    return absl::OkStatus();
+  }
+  return s;
 }
 
 }  // namespace coaming::run

@@ -117,7 +117,7 @@ absl::Status Cgroups::Create(const Resources* resources, std::vector<std::string
 }
 
 absl::Status Cgroups::Apply(const Resources& r, bool update, std::vector<std::string>* warnings) {
-  if (host_->unified) return ApplyV2(r, warnings);
+  if (host_->unified) return ApplyV2(r, update, warnings);
   return ApplyV1(r, update, warnings);
 }
 

@@ -82,8 +82,10 @@ class Cgroups {
   absl::Status Set(const CgroupHost::Tree& tree, std::string_view file,
                    std::string_view value) const;
   absl::Status ApplyV1(const Resources& r, bool update, std::vector<std::string>* warnings);
-  absl::Status ApplyV2(const Resources& r, std::vector<std::string>* warnings);
+  absl::Status ApplyV2(const Resources& r, bool update, std::vector<std::string>* warnings);
   absl::Status ApplyDevicesV1(const std::vector<DeviceRule>& rules, bool update);
+  absl::Status ApplyDevicesV2(const CgroupHost::Tree& tree, const std::vector<DeviceRule>& rules,
+                              std::vector<std::string>* warnings);
   const CgroupHost* host_;
   std::string path_;
 };
