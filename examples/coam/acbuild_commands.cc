@@ -282,7 +282,7 @@ int CatManifest(Invocation& in) {
 
 int ReplaceManifest(Invocation& in) {
   std::string text;
-  if (!ReadWhole(in.args[0], &text)) return 1;
+  if (!in.ReadFile(in.args[0], &text)) return 1;
   return Edit(in, {{"manifest", text}});
 }
 
@@ -366,7 +366,7 @@ int PortAdd(Invocation& in) {
 int PortRemove(Invocation& in) { return Edit(in, {{"remove-port", in.args[0]}}); }
 int IsolatorAdd(Invocation& in) {
   std::string text;
-  if (!ReadWhole(in.args[1], &text)) return 1;
+  if (!in.ReadFile(in.args[1], &text)) return 1;
   return Edit(in, {{"isolator", in.args[0] + "=" + text}});
 }
 int IsolatorRemove(Invocation& in) { return Edit(in, {{"remove-isolator", in.args[0]}}); }

@@ -1,12 +1,10 @@
 #include "examples/coam/aci_shared.h"
 
-#include <fcntl.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <cctype>
 #include <cstdio>
-#include <cstring>
 #include <filesystem>
 
 #include "examples/coam/rkt_auth.h"
@@ -178,20 +176,6 @@ JsonDoc ParseJson(Invocation& in, const Buf& text) {
 
 std::string JsonText(const JsonDoc& doc, const std::string& pointer) {
   return std::string(Text(coam_json_text(doc.get(), pointer.c_str())));
-}
-
-bool ReadWhole(const std::string& path, std::string* out) {
-  const int fd = path == "-" ? STDIN_FILENO : open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
-    Say("cannot open " + path + ": " + std::strerror(errno));
-    return false;
-  }
-  char buffer[16384];
-  ssize_t n;
-  while ((n = read(fd, buffer, sizeof buffer)) > 0) out->append(buffer, static_cast<size_t>(n));
-  if (n < 0) Say("cannot read " + path + ": " + std::strerror(errno));
-  if (fd != STDIN_FILENO) close(fd);
-  return n == 0;
 }
 
 std::vector<std::string> SplitAt(std::string_view text, char separator) {

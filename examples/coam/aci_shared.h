@@ -3,7 +3,6 @@
 #define COAMING_EXAMPLES_COAM_ACI_SHARED_H_
 
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,11 +11,11 @@
 
 namespace coam {
 
-using AciStore = std::unique_ptr<coam_aci_store, Freer<coam_aci_store_free>>;
-using AciClient = std::unique_ptr<coam_aci_client, Freer<coam_aci_client_free>>;
-using AciBuilder = std::unique_ptr<coam_aci_builder, Freer<coam_aci_builder_free>>;
-using SigKeyStore = std::unique_ptr<coam_sig_keystore, Freer<coam_sig_keystore_free>>;
-using JsonDoc = std::unique_ptr<coam_json, Freer<coam_json_free>>;
+using AciStore = Handle<coam_aci_store, coam_aci_store_free>;
+using AciClient = Handle<coam_aci_client, coam_aci_client_free>;
+using AciBuilder = Handle<coam_aci_builder, coam_aci_builder_free>;
+using SigKeyStore = Handle<coam_sig_keystore, coam_sig_keystore_free>;
+using JsonDoc = Handle<coam_json, coam_json_free>;
 
 // Each opens what the flags say and is null after a failure that it told.
 // OpenImageStore: DIR/cas of --dir. OpenTrustedKeys: trustedkeys below --local-config and
@@ -44,7 +43,6 @@ bool SetOption(Invocation& in, const Options& options, const char* key, const st
 JsonDoc ParseJson(Invocation& in, const Buf& text);
 std::string JsonText(const JsonDoc& doc, const std::string& pointer);
 
-bool ReadWhole(const std::string& path, std::string* out);  // "-" is stdin
 std::vector<std::string> SplitAt(std::string_view text, char separator);
 std::string Lower(std::string_view text);
 // "12 MiB", "5.7 MiB", "2 minutes ago", "2026-11-25 02:15:57.000 +0000 UTC", as Go's humanize has them.

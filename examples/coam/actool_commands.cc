@@ -224,7 +224,7 @@ int PatchManifest(Invocation& in) {
       return 1;
     }
     std::string text;
-    if (!ReadWhole(in.Value("manifest"), &text)) return 1;
+    if (!in.ReadFile(in.Value("manifest"), &text)) return 1;
     ok = SetOption(in, edit, "manifest", text);
   }
   for (const char* key : {"name", "user", "group", "seccomp-mode"}) {

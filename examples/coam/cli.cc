@@ -1,10 +1,14 @@
 #include "examples/coam/cli.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cctype>
+#include <cerrno>
 #include <cstdlib>
+#include <cstring>
 
 #include "examples/coam/parse.h"
 #include "examples/coam/progress.h"
@@ -160,6 +164,22 @@ int Invocation::Usage(std::string_view message) {
   Say("hint: see '" + name + (command != nullptr ? " " + std::string(command->words) : "") +
       " --help'");
   return personality->usage_exit;
+}
+
+bool Invocation::ReadFile(const std::string& path, std::string* out) const {
+  const int fd = path == "-" ? dup(STDIN_FILENO) : open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  char buffer[65536];
+  ssize_t n = fd < 0 ? -1 : 1;
+  while (n > 0 && (n = read(fd, buffer, sizeof buffer)) > 0) {
+    out->append(buffer, static_cast<size_t>(n));
+  }
+  if (n < 0) {
+    const int why = errno;
+    Say(std::string(personality->name) + ": read " + path + ": " + std::strerror(why));
+    Say("hint: name a file that is there and may be read, or - for standard input");
+  }
+  if (fd >= 0) close(fd);
+  return n == 0;
 }
 
 void Invocation::PrintNotes() {

@@ -8,12 +8,13 @@
 
 #include <coaming/coaming.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <map>
-#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace coam {
@@ -64,40 +65,45 @@ struct Personality {
   void (*note)(Invocation& in, std::string_view subject, std::string_view text) = nullptr;
 };
 
-// Pointers to handles that free themselves.
-template <auto kFree>
-struct Freer {
-  template <typename T>
-  void operator()(T* object) const {
-    kFree(object);
-  }
-};
-using Error = std::unique_ptr<coam_error, Freer<coam_error_free>>;
-using Options = std::unique_ptr<coam_options, Freer<coam_options_free>>;
-using Context = std::unique_ptr<coam_context, Freer<coam_context_free>>;
-using Buf = std::unique_ptr<coam_buf, Freer<coam_buf_free>>;
-
-// Take receives a handle from an out-parameter:
-//   Error error; coam_x_do(x, Take(error));
-template <typename T, typename D>
-class TakePtr {
+// The one owner of a handle: frees it with kFree.
+template <typename T, auto kFree>
+class Handle {
  public:
-  explicit TakePtr(std::unique_ptr<T, D>& to) : to_(to) {}
-  ~TakePtr() {
-    if (raw_ != nullptr) to_.reset(raw_);
+  Handle() = default;
+  Handle(std::nullptr_t) {}  // NOLINT: `return nullptr` is a function's way to say none
+  explicit Handle(T* object) : object_(object) {}
+  Handle(Handle&& other) noexcept : object_(other.release()) {}
+  Handle& operator=(Handle&& other) noexcept {
+    reset(other.release());
+    return *this;
   }
-  TakePtr(const TakePtr&) = delete;
-  TakePtr& operator=(const TakePtr&) = delete;
-  operator T**() { return &raw_; }  // NOLINT: implicit on purpose
+  ~Handle() { reset(); }
+
+  T* get() const { return object_; }
+  explicit operator bool() const { return object_ != nullptr; }
+  T* release() { return std::exchange(object_, nullptr); }
+  void reset(T* object = nullptr) {
+    if (T* old = std::exchange(object_, object)) kFree(old);
+  }
 
  private:
-  std::unique_ptr<T, D>& to_;
-  T* raw_ = nullptr;
+  template <typename U, auto kFreeU>
+  friend U** Take(Handle<U, kFreeU>& to);
+  T* object_ = nullptr;
 };
-template <typename T, typename D>
-TakePtr<T, D> Take(std::unique_ptr<T, D>& to) {
-  return TakePtr<T, D>(to);
+
+// Take receives a handle from an out-parameter: Error error; coam_x_do(x, Take(error)). It frees what
+// `to` held, so `to` is no input of the same call; what the call gives is there when the call returns.
+template <typename U, auto kFreeU>
+U** Take(Handle<U, kFreeU>& to) {
+  to.reset();
+  return &to.object_;
 }
+
+using Error = Handle<coam_error, coam_error_free>;
+using Options = Handle<coam_options, coam_options_free>;
+using Context = Handle<coam_context, coam_context_free>;
+using Buf = Handle<coam_buf, coam_buf_free>;
 
 inline std::string_view Text(coam_str s) { return {s.data, s.size}; }
 inline std::string_view Text(const Buf& b) {
@@ -130,13 +136,15 @@ class Invocation {
   int Fail(const Error& error, std::string_view subject = "") const;
   // A wrong use of the command line: message, a pointer to --help; returns the usage exit code.
   int Usage(std::string_view message);
+  // Reads a file that the command line names, "-" being standard input; false after it has told why not.
+  bool ReadFile(const std::string& path, std::string* out) const;
   // The notes of the last MakeOptions, to stderr.
   void PrintNotes();
 
   // Internal to the frame.
   std::map<std::string, std::vector<std::string>, std::less<>> given;
   Context context_holder;
-  std::unique_ptr<coam_notes, Freer<coam_notes_free>> notes;
+  Handle<coam_notes, coam_notes_free> notes;
 };
 
 // Rows of text in aligned columns, as people read them.

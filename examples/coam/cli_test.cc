@@ -15,6 +15,8 @@ constexpr Flag kRunFlags[] = {
 std::span<const Command> TestCommands() {
   static constexpr Command kCommands[] = {
       {.words = "image", .usage = "", .summary = "Images", .hidden = true},
+      {.words = "half one", .summary = "One"},
+      {.words = "half two", .summary = "Two"},
       {.words = "image list", .summary = "List images", .family = "context", .max_args = -1},
       {.words = "run",
        .usage = "IMAGE [CMD...]",
@@ -57,6 +59,8 @@ TEST_CASE("cli: what follows the image of run belongs to the program", "[coam]")
 TEST_CASE("cli: wrong command lines say what is wrong", "[coam]") {
   Invocation in;
   CHECK(Read({"nope"}, &in).error == "unknown command 'nope'");
+  CHECK(Read({"image"}, &in).error.empty());
+  CHECK(Read({"half"}, &in).error == "unknown command 'half'; there are: half one, half two");
   CHECK(Read({"run", "--nope=1"}, &in).error == "unknown flag '--nope'");
   CHECK(Read({"run", "--net"}, &in).error == "flag '--net' wants a value");
   CHECK(Read({"run", "-z"}, &in).error == "unknown flag '-z' in '-z'");
@@ -71,7 +75,7 @@ TEST_CASE("cli: Go's single dash and switches set to false", "[coam]") {
 }
 
 TEST_CASE("cli: help lists flags of the command, the family and all commands", "[coam]") {
-  const std::string help = CommandHelp(kTest, TestCommands()[1]);
+  const std::string help = CommandHelp(kTest, TestCommands()[3]);
   CHECK(help.find("--limits.layers=SIZE") != std::string::npos);
   CHECK(help.find("(default 512)") != std::string::npos);
   CHECK(help.find("--timeout=TIME") != std::string::npos);

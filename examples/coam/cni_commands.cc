@@ -12,12 +12,12 @@
 namespace coam {
 namespace {
 
-using Client = std::unique_ptr<coam_cni_client, Freer<coam_cni_client_free>>;
-using Network = std::unique_ptr<coam_cni_network, Freer<coam_cni_network_free>>;
-using Networks = std::unique_ptr<coam_cni_networks, Freer<coam_cni_networks_free>>;
-using Result = std::unique_ptr<coam_cni_result, Freer<coam_cni_result_free>>;
-using Attachment = std::unique_ptr<coam_cni_attachment, Freer<coam_cni_attachment_free>>;
-using Attachments = std::unique_ptr<coam_cni_attachments, Freer<coam_cni_attachments_free>>;
+using Client = Handle<coam_cni_client, coam_cni_client_free>;
+using Network = Handle<coam_cni_network, coam_cni_network_free>;
+using Networks = Handle<coam_cni_networks, coam_cni_networks_free>;
+using Result = Handle<coam_cni_result, coam_cni_result_free>;
+using Attachment = Handle<coam_cni_attachment, coam_cni_attachment_free>;
+using Attachments = Handle<coam_cni_attachments, coam_cni_attachments_free>;
 
 constexpr Flag kClientFlags[] = {
     {"plugin-dir", 0, FlagKind::kList, "DIR", "directory of plugins (/opt/cni/bin, /usr/lib/cni)"},

@@ -104,6 +104,7 @@ std::span<const Command> CoamCommands() {
              RunCommands(),
              std::span<const Command>(kCommands),
              HelpCommands(),
+             CompleteCommands(),
          }) {
       out.insert(out.end(), part.begin(), part.end());
     }

@@ -35,6 +35,7 @@ std::span<const Command> RuncCommands();
 std::span<const Flag> RuncFlags();
 const Personality& RuncPersonality();
 std::span<const Command> HelpCommands();
+std::span<const Command> CompleteCommands();
 
 }  // namespace coam
 

@@ -13,8 +13,8 @@
 namespace coam {
 namespace {
 
-using Image = std::unique_ptr<coam_oci_image, Freer<coam_oci_image_free>>;
-using Json = std::unique_ptr<coam_json, Freer<coam_json_free>>;
+using Image = Handle<coam_oci_image, coam_oci_image_free>;
+using Json = Handle<coam_json, coam_json_free>;
 
 constexpr Flag kStoreFlag = {"store", 0, FlagKind::kValue, "DIR",
                              "layout for names without a transport"};

@@ -98,6 +98,16 @@ class Reader {
     return !parsed_.command->pass_rest;
   }
 
+  // "; one of: cni add, cni del" if `word` begins commands.
+  std::string FurtherWords(const std::string& word) const {
+    std::string out;
+    for (const Command& command : personality_.commands()) {
+      if (command.hidden || !command.words.starts_with(word + " ")) continue;
+      out += (out.empty() ? "; there are: " : ", ") + std::string(command.words);
+    }
+    return out;
+  }
+
   void FindCommand() {
     const Command* best = nullptr;
     size_t best_words = 0;
@@ -110,7 +120,7 @@ class Reader {
       }
     }
     if (best == nullptr) {
-      parsed_.error = "unknown command '" + words_[at_] + "'";
+      parsed_.error = "unknown command '" + words_[at_] + "'" + FurtherWords(words_[at_]);
       return;
     }
     parsed_.command = best;

@@ -52,7 +52,7 @@ bool SetAuthHeaders(Invocation& in, const Options& options) {
   std::map<std::string, std::string> headers;  // by domain; later files win
   for (const std::string& path : ConfigFiles(in, "auth.d")) {
     std::string text;
-    if (!ReadWhole(path, &text)) return false;
+    if (!in.ReadFile(path, &text)) return false;
     Error error;
     JsonDoc doc;
     if (coam_json_parse(text.data(), text.size(), Take(doc), Take(error)) != COAM_OK) {

@@ -2,14 +2,13 @@
 #ifndef COAMING_EXAMPLES_COAM_RKT_POD_H_
 #define COAMING_EXAMPLES_COAM_RKT_POD_H_
 
-#include <memory>
 #include <string>
 
 #include "examples/coam/cli.h"
 
 namespace coam {
 
-using Pods = std::unique_ptr<coam_pods, Freer<coam_pods_free>>;
+using Pods = Handle<coam_pods, coam_pods_free>;
 
 // OpenPods opens the pods of --dir; after a failure, which it tells, null.
 Pods OpenPods(Invocation& in);

@@ -16,7 +16,7 @@ namespace coam {
 namespace {
 
 using enum FlagKind;
-using Json = std::unique_ptr<coam_json, Freer<coam_json_free>>;
+using Json = Handle<coam_json, coam_json_free>;
 
 constexpr size_t kShortUuid = 8;
 
@@ -199,7 +199,7 @@ int Enter(Invocation& in) {
   if (terminal && coam_options_set(options.get(), "terminal", "true", Take(error)) != COAM_OK) {
     return in.Fail(error);
   }
-  std::unique_ptr<coam_pod_process, Freer<coam_pod_process_free>> process;
+  Handle<coam_pod_process, coam_pod_process_free> process;
   if (coam_pods_enter(pods.get(), in.context(), uuid.c_str(), options.get(), Take(process),
                       Take(error)) != COAM_OK) {
     return in.Fail(error);

@@ -145,16 +145,6 @@ std::string ReadImages(Invocation& in, Request* request) {
   return "";
 }
 
-bool ReadFile(const std::string& path, std::string* out) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return false;
-  char buffer[4096];
-  ssize_t n;
-  while ((n = read(fd, buffer, sizeof buffer)) > 0) out->append(buffer, static_cast<size_t>(n));
-  close(fd);
-  return n == 0;
-}
-
 bool Set(Invocation& in, coam_options* options, const char* key, const std::string& value) {
   Error error;
   if (coam_options_set(options, key, value.c_str(), Take(error)) == COAM_OK) return true;
@@ -165,10 +155,7 @@ bool Set(Invocation& in, coam_options* options, const char* key, const std::stri
 // Variables of --set-env-file: NAME=VALUE lines; comments with # or ;.
 bool SetEnvironmentFile(Invocation& in, const std::string& path, coam_options* options) {
   std::string text;
-  if (!ReadFile(path, &text)) {
-    Say("rkt: cannot read " + path);
-    return false;
-  }
+  if (!in.ReadFile(path, &text)) return false;
   for (size_t at = 0; at < text.size();) {
     const size_t end = std::min(text.find('\n', at), text.size());
     const std::string line = text.substr(at, end - at);
@@ -179,7 +166,7 @@ bool SetEnvironmentFile(Invocation& in, const std::string& path, coam_options* o
   return true;
 }
 
-using PodRequest = std::unique_ptr<coam_pod_request, Freer<coam_pod_request_free>>;
+using PodRequest = Handle<coam_pod_request, coam_pod_request_free>;
 
 PodRequest MakeRequest(Invocation& in, const Request& request) {
   Error error;
@@ -196,10 +183,7 @@ PodRequest MakeRequest(Invocation& in, const Request& request) {
   }
   if (const std::string path = in.Value("pod-manifest"); !path.empty()) {
     std::string text;
-    if (!ReadFile(path, &text)) {
-      Say("rkt: cannot read " + path);
-      return nullptr;
-    }
+    if (!in.ReadFile(path, &text)) return nullptr;
     if (!Set(in, options.get(), "pod-manifest", text)) return nullptr;
   }
   PodRequest made;
@@ -306,7 +290,7 @@ int RunPod(Invocation& in, coam_pods* pods, const std::string& uuid) {
   if (!net.empty()) in.given.insert(std::move(net));
   if (!options || !SetRunOptions(in, options.get())) return in.personality->error_exit;
   Error error;
-  std::unique_ptr<coam_pod, Freer<coam_pod_free>> pod;
+  Handle<coam_pod, coam_pod_free> pod;
   if (coam_pods_run(pods, in.context(), uuid.c_str(), options.get(), Take(pod), Take(error)) !=
       COAM_OK) {
     return in.Fail(error);

@@ -12,7 +12,7 @@ namespace coam {
 namespace {
 
 using enum FlagKind;
-using SigKeyring = std::unique_ptr<coam_sig_keyring, Freer<coam_sig_keyring_free>>;
+using SigKeyring = Handle<coam_sig_keyring, coam_sig_keyring_free>;
 
 constexpr int kFailed = 254;
 
@@ -167,7 +167,7 @@ int Config(Invocation& in) {
   for (const char* kind : {"auth.d", "paths.d", "stage1.d"}) {
     for (const std::string& path : ConfigFiles(in, kind)) {
       std::string text;
-      if (!ReadWhole(path, &text)) return kFailed;
+      if (!in.ReadFile(path, &text)) return kFailed;
       Error error;
       JsonDoc doc;
       if (coam_json_parse(text.data(), text.size(), Take(doc), Take(error)) != COAM_OK) {

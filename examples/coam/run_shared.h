@@ -2,17 +2,16 @@
 #ifndef COAMING_EXAMPLES_COAM_RUN_SHARED_H_
 #define COAMING_EXAMPLES_COAM_RUN_SHARED_H_
 
-#include <memory>
 #include <string>
 
 #include "examples/coam/cli.h"
 
 namespace coam {
 
-using Runtime = std::unique_ptr<coam_run_runtime, Freer<coam_run_runtime_free>>;
-using Container = std::unique_ptr<coam_run_container, Freer<coam_run_container_free>>;
-using Process = std::unique_ptr<coam_run_process, Freer<coam_run_process_free>>;
-using Json = std::unique_ptr<coam_json, Freer<coam_json_free>>;
+using Runtime = Handle<coam_run_runtime, coam_run_runtime_free>;
+using Container = Handle<coam_run_container, coam_run_container_free>;
+using Process = Handle<coam_run_process, coam_run_process_free>;
+using Json = Handle<coam_json, coam_json_free>;
 
 // OpenRuntime reads --root and its like; on failure it has reported and *code is the exit code.
 Runtime OpenRuntime(Invocation& in, int* code);

@@ -14,11 +14,11 @@
 namespace coam {
 namespace {
 
-using Keyring = std::unique_ptr<coam_sig_keyring, Freer<coam_sig_keyring_free>>;
-using Verdict = std::unique_ptr<coam_sig_verdict, Freer<coam_sig_verdict_free>>;
-using Key = std::unique_ptr<coam_sig_key, Freer<coam_sig_key_free>>;
-using KeyStore = std::unique_ptr<coam_sig_keystore, Freer<coam_sig_keystore_free>>;
-using Json = std::unique_ptr<coam_json, Freer<coam_json_free>>;
+using Keyring = Handle<coam_sig_keyring, coam_sig_keyring_free>;
+using Verdict = Handle<coam_sig_verdict, coam_sig_verdict_free>;
+using Key = Handle<coam_sig_key, coam_sig_key_free>;
+using KeyStore = Handle<coam_sig_keystore, coam_sig_keystore_free>;
+using Json = Handle<coam_json, coam_json_free>;
 
 constexpr Flag kStoreFlags[] = {
     {"local-dir", 0, FlagKind::kValue, "DIR", "keys that changes go to (/etc/rkt/trustedkeys)"},
@@ -84,18 +84,6 @@ bool WriteFile(const std::string& path, std::string_view bytes, mode_t mode) {
   if (fd >= 0 && close(fd) != 0) ok = false;
   if (!ok) Say("coam: " + path + ": " + std::strerror(errno));
   return ok;
-}
-
-// Reads a whole file given by the user; false after it has told why not.
-bool ReadFile(const std::string& path, std::string* out) {
-  int fd = path == "-" ? dup(0) : open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  char buffer[65536];
-  ssize_t n = fd < 0 ? -1 : 1;
-  while (n > 0 && (n = read(fd, buffer, sizeof buffer)) > 0)
-    out->append(buffer, static_cast<size_t>(n));
-  if (n < 0) Say("coam: " + path + ": " + std::strerror(errno));
-  if (fd >= 0) close(fd);
-  return n == 0;
 }
 
 int OpenStore(Invocation& in, KeyStore* store) {
@@ -179,7 +167,7 @@ int Verify(Invocation& in) {
   if (in.Has("message")) {
     std::string message;
     if (in.args.size() > 1) return in.Usage("a signed message has no separate signature");
-    if (!ReadFile(data, &message)) return 1;
+    if (!in.ReadFile(data, &message)) return 1;
     Buf content;
     if (coam_sig_verify_message(in.context(), keys.get(), message.data(), message.size(),
                                 options.get(), Take(content), Take(verdict),
@@ -211,7 +199,7 @@ int Sign(Invocation& in) {
                               Take(error));
   } else {
     std::string data;
-    if (!ReadFile(path, &data)) return 1;
+    if (!in.ReadFile(path, &data)) return 1;
     code = coam_sig_sign(in.context(), key.get(), data.data(), data.size(), options.get(),
                          Take(made), Take(error));
   }

@@ -16,8 +16,8 @@
 namespace coam {
 namespace {
 
-using Client = std::unique_ptr<coam_tuf_client, Freer<coam_tuf_client_free>>;
-using Repository = std::unique_ptr<coam_tuf_repository, Freer<coam_tuf_repository_free>>;
+using Client = Handle<coam_tuf_client, coam_tuf_client_free>;
+using Repository = Handle<coam_tuf_repository, coam_tuf_repository_free>;
 
 constexpr int64_t kDay = 86400;
 
@@ -65,17 +65,6 @@ constexpr Flag kKeyFlags[] = {
     {"passphrase-file", 0, FlagKind::kValue, "FILE", "file with a passphrase to protect it"},
 };
 
-bool ReadFile(const std::string& path, std::string* out) {
-  int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  char buffer[65536];
-  ssize_t n = fd < 0 ? -1 : 1;
-  while (n > 0 && (n = read(fd, buffer, sizeof buffer)) > 0)
-    out->append(buffer, static_cast<size_t>(n));
-  if (n < 0) Say("coam: " + path + ": " + std::strerror(errno));
-  if (fd >= 0) close(fd);
-  return n == 0;
-}
-
 bool WriteFile(const std::string& path, std::string_view bytes, mode_t mode) {
   int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
   bool ok = fd >= 0 && fchmod(fd, mode) == 0 &&
@@ -87,7 +76,7 @@ bool WriteFile(const std::string& path, std::string_view bytes, mode_t mode) {
 
 bool ReadPassphrase(Invocation& in, std::string* out) {
   if (!in.Has("passphrase-file")) return true;
-  if (!ReadFile(in.Value("passphrase-file"), out)) return false;
+  if (!in.ReadFile(in.Value("passphrase-file"), out)) return false;
   out->erase(std::min(out->find_first_of("\r\n"), out->size()));
   return true;
 }
@@ -104,7 +93,7 @@ int64_t Days(Invocation& in, int64_t fallback) {
 int OpenClient(Invocation& in, Client* client) {
   if (!in.Has("root") || !in.Has("dir")) return in.Usage("--root and --dir are needed");
   std::string root;
-  if (!ReadFile(in.Value("root"), &root)) return 1;
+  if (!in.ReadFile(in.Value("root"), &root)) return 1;
   Options options = in.MakeOptions("tuf.client");
   if (in.context() == nullptr || !options) return 2;
   Error error;
@@ -167,10 +156,11 @@ int Edit(Invocation& in, Body body) {
   return code == COAM_OK ? 0 : in.Fail(error);
 }
 
-bool AddFiles(const Options& options, const char* key, const std::vector<std::string>& files) {
+bool AddFiles(Invocation& in, const Options& options, const char* key,
+              const std::vector<std::string>& files) {
   for (const std::string& file : files) {
     std::string pem;
-    if (!ReadFile(file, &pem)) return false;
+    if (!in.ReadFile(file, &pem)) return false;
     if (coam_options_set(options.get(), key, pem.c_str(), nullptr) != COAM_OK) return false;
   }
   return true;
@@ -180,7 +170,7 @@ int Init(Invocation& in) {
   Options options = in.MakeOptions("tuf.init");
   if (!options) return 2;
   for (const char* role : {"root", "targets", "snapshot", "timestamp"})
-    if (!AddFiles(options, (std::string(role) + "-key").c_str(), in.Values(role))) return 1;
+    if (!AddFiles(in, options, (std::string(role) + "-key").c_str(), in.Values(role))) return 1;
   return Edit(in, [&](coam_tuf_repository* r, Error& error) {
     return coam_tuf_repository_init(r, options.get(), Take(error));
   });
@@ -203,7 +193,7 @@ int Remove(Invocation& in) {
 
 int Delegate(Invocation& in) {
   Options options = in.MakeOptions("tuf.delegate");
-  if (!options || !AddFiles(options, "key", in.Values("key-file"))) return 2;
+  if (!options || !AddFiles(in, options, "key", in.Values("key-file"))) return 2;
   std::string role = in.Value("role", "targets");
   return Edit(in, [&](coam_tuf_repository* r, Error& error) {
     return coam_tuf_repository_delegate(r, role.c_str(), in.args[0].c_str(), options.get(),
@@ -220,7 +210,7 @@ int Undelegate(Invocation& in) {
 
 int KeyAdd(Invocation& in) {
   std::string pem;
-  if (!ReadFile(in.args[1], &pem)) return 1;
+  if (!in.ReadFile(in.args[1], &pem)) return 1;
   return Edit(in, [&](coam_tuf_repository* r, Error& error) {
     return coam_tuf_repository_add_key(r, in.args[0].c_str(), pem.c_str(), Take(error));
   });
@@ -274,8 +264,8 @@ int Sign(Invocation& in) {
   if (in.Has("key") == in.Has("signature"))
     return in.Usage("give one of --key and --signature (with --keyid)");
   if (in.Has("signature") && !in.Has("keyid")) return in.Usage("--signature needs --keyid");
-  if (in.Has("key") && !ReadFile(in.Value("key"), &key)) return 1;
-  if (in.Has("signature") && !ReadFile(in.Value("signature"), &signature)) return 1;
+  if (in.Has("key") && !in.ReadFile(in.Value("key"), &key)) return 1;
+  if (in.Has("signature") && !in.ReadFile(in.Value("signature"), &signature)) return 1;
   if (!ReadPassphrase(in, &passphrase)) return 1;
   int code = Edit(in, [&](coam_tuf_repository* r, Error& error) {
     for (const std::string& role : in.args) {

@@ -44,6 +44,11 @@ absl::StatusOr<PlannedNetworks> PlanNetworks(const base::Op& op, const PodsOptio
                                              const std::vector<std::string>& words,
                                              bool want_forwards);
 
+// CheckHostPorts refuses a forward whose host port is bound by a socket of the calling thread's network
+// namespace, or forwarded to another pod than `uuid`. Errors: pod.port_in_use.
+absl::Status CheckHostPorts(const base::Op& op, const PodsOptions& options, std::string_view uuid,
+                            const std::vector<PortForward>& forwards);
+
 struct Attached {
   std::vector<NetworkInfo> networks;
   std::vector<std::string> nameservers, search, dns_options;  // of the first network that has any

@@ -1,9 +1,11 @@
 // Pods end to end: real images, namespaces, cgroups and CNI plugins, in a network of the test's own.
 #include "libaci/pod/pod.h"
 
+#include <arpa/inet.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -205,7 +207,7 @@ TEST_CASE("pod: a port of the host reaches an app on a bridge network",
   CHECK(info->networks[0].address.starts_with("10.77.0."));
   std::string answer;
   for (int i = 0; i < 100 && answer.find("hello") == std::string::npos; ++i) {
-    Shell("busybox nc -w 1 10.77.0.1 8080 </dev/null", &answer);
+    Shell("busybox nc -w 1 10.77.0.1 8080 </dev/null 2>/dev/null", &answer);
   }
   CHECK(answer == "hello from web\n");
   REQUIRE_OK(host.pods->Stop(host.op, pod->uuid(), true));
@@ -216,6 +218,54 @@ TEST_CASE("pod: a port of the host reaches an app on a bridge network",
   Shell("ip link del pod0");
   CHECK(Traces().All() == before.All());
   CHECK(Out("ls " + (host.tree / "ipam/back") + " | grep -c 10.77") == "0\n");
+}
+
+TEST_CASE("pod: a port of the host that is taken is refused and nothing is made",
+          "[libaci][pod][root]") {
+  COAM_NEEDS_PODS();
+  Host host;
+  host.AddImage("busy", "while :; do sleep 1; done", [](App& app) {
+    app.ports.push_back({"http", "tcp", 80, 1, false, {}});
+  });
+  const auto request = [](int port, const std::string& ip) {
+    PodRequest pod = One("example.com/busy");
+    ExposedPort exposed;
+    exposed.name = "http";
+    exposed.host_port = static_cast<uint32_t>(port);
+    exposed.host_ip = ip;
+    pod.ports.push_back(exposed);
+    return pod;
+  };
+  const auto refused = [&](const PodRequest& pod, const std::string& why) {
+    const Traces before;
+    auto uuid = host.pods->Prepare(host.op, pod);
+    REQUIRE_OK(uuid);
+    auto started = host.pods->Run(host.op, *uuid, On("back"));
+    REQUIRE_REASON(started, "pod.port_in_use");
+    CHECK(base::GetError(started.status()).message.find(why) != std::string::npos);
+    CHECK(Traces().All() == before.All());
+  };
+  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof address;
+  REQUIRE(bind(listener, reinterpret_cast<sockaddr*>(&address), size) == 0);
+  REQUIRE(listen(listener, 1) == 0);
+  REQUIRE(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size) == 0);
+  const int port = ntohs(address.sin_port);
+  refused(request(port, ""), std::to_string(port) + "/tcp of the host is in use: a program");
+  close(listener);
+
+  auto first = host.Start(request(port, "127.0.0.1"), On("back"));
+  refused(request(port, ""), "is forwarded to pod " + first->uuid());
+  refused(request(port, "127.0.0.1"), "is forwarded to pod " + first->uuid());
+  auto beside = host.Start(request(port, "127.0.0.2"), On("back"));
+  REQUIRE_OK(first->Shutdown(host.op, 0));
+  REQUIRE_OK(beside->Shutdown(host.op, 0));
+  first.reset();
+  beside.reset();
+  host.CollectAll();
 }
 
 TEST_CASE("pod: memory and CPU isolators are in force", "[libaci][pod][root]") {

@@ -261,6 +261,7 @@ absl::Status StartPod(const base::Op& op, Pod::Rep* pod, const RunRequest& reque
     return base::Fail("pod.network").Hint("run the pod on a network, or without --port")
            << "ports can be forwarded only to a pod with a network of its own";
   }
+  COAM_RETURN_IF_ERROR(CheckHostPorts(op, pod->options, pod->dir.uuid(), shared.forwards));
   if (request.stdio == PodStdio::kLog) {
     COAM_RETURN_IF_ERROR(pod->dir.dir().MakeDirs("logs", 0755).status());
   }

@@ -231,10 +231,12 @@ absl::StatusOr<json::Value> ParseDocument(std::string_view text, std::string_vie
 
 absl::StatusOr<ImageManifest> ParseImageManifest(std::string_view text,
                                                  const ParseOptions& options) {
-  COAM_ASSIGN_OR_RETURN(json::Value document, ParseDocument(text, "ImageManifest", options));
+  constexpr std::string_view kWhat = "image manifest";
+  auto document = ParseDocument(text, "ImageManifest", options);
+  if (!document.ok()) return base::Wrap(document.status(), kWhat);
   ImageManifest out;
-  COAM_RETURN_IF_ERROR(json::Read(document, "manifest", &out));
-  COAM_RETURN_IF_ERROR(Validate(out, options));
+  COAM_RETURN_IF_ERROR(json::Read(*document, kWhat, &out));
+  COAM_RETURN_IF_ERROR(base::Wrap(Validate(out, options), kWhat));
   return out;
 }
 

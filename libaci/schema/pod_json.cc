@@ -214,10 +214,12 @@ const Volume* PodManifest::FindVolume(std::string_view name) const {
 }
 
 absl::StatusOr<PodManifest> ParsePodManifest(std::string_view text, const ParseOptions& options) {
-  COAM_ASSIGN_OR_RETURN(json::Value document, ParseDocument(text, "PodManifest", options));
+  constexpr std::string_view kWhat = "pod manifest";
+  auto document = ParseDocument(text, "PodManifest", options);
+  if (!document.ok()) return base::Wrap(document.status(), kWhat);
   PodManifest out;
-  COAM_RETURN_IF_ERROR(json::Read(document, "pod", &out));
-  COAM_RETURN_IF_ERROR(Validate(out, options));
+  COAM_RETURN_IF_ERROR(json::Read(*document, kWhat, &out));
+  COAM_RETURN_IF_ERROR(base::Wrap(Validate(out, options), kWhat));
   return out;
 }
 

@@ -161,6 +161,7 @@ absl::StatusOr<NetworkList> LoadNetwork(const base::Op& op, std::span<const std:
   std::optional<NetworkList> found;
   std::vector<std::string> seen;
   int skipped = 0;
+  std::string first_skipped;
   for (const std::string& dir : dirs) {
     COAM_RETURN_IF_ERROR(ForEach(
         op, dir,
@@ -174,7 +175,7 @@ absl::StatusOr<NetworkList> LoadNetwork(const base::Op& op, std::span<const std:
         },
         [&](const std::string& path, const absl::Status& status) {
           if (options.strict) return status;
-          ++skipped;
+          if (++skipped == 1) first_skipped = base::GetError(status).message;
           op.AddNote("cni.conf.skipped", path, base::GetError(status).message);
           return absl::OkStatus();
         }));
@@ -185,7 +186,8 @@ absl::StatusOr<NetworkList> LoadNetwork(const base::Op& op, std::span<const std:
     if (seen.size() > 20) seen.resize(20);
     absl::StrAppend(&rest, "; there are ", absl::StrJoin(seen, ", "));
   }
-  if (skipped > 0) absl::StrAppend(&rest, "; files that cannot be read: ", skipped);
+  if (skipped > 0) absl::StrAppend(&rest, "; left out: ", first_skipped);
+  if (skipped > 1) absl::StrAppend(&rest, " (and ", skipped - 1, " more)");
   return base::Fail("cni.conf.not_found").Detail("cni.network", name.substr(0, 128))
          << "no network is called \"" << name.substr(0, 128) << "\" in "
          << absl::StrJoin(dirs, ", ") << rest;
