@@ -13,6 +13,7 @@ from tools.build import junit
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 COAM = os.path.join(ROOT, "examples/coam/coam")
 PROGRAMS = os.path.join(ROOT, "examples/c")
+CPP = os.path.join(ROOT, "examples/cpp")
 
 
 @unittest.skipUnless(shutil.which("docker-registry"), "docker-registry is not installed")
@@ -95,6 +96,12 @@ class ToolTest(unittest.TestCase):
         self.assertTrue(pulled.stdout.startswith(digest))
         self.assertTrue(os.path.exists(self.dir + "/bundle/rootfs/bin/hello"))
         self.assertIn("unpack", pulled.stderr)
+        pulled = self.run_program(CPP + "/pull", self.name, "again")
+        self.assertTrue(pulled.stdout.startswith(digest))
+        self.assertRegex(pulled.stdout, "\n[1-9][0-9]* bytes")
+        self.assertTrue(os.path.exists(self.dir + "/again/rootfs/bin/hello"))
+        failed = self.run_program(CPP + "/pull", "oci:nothing", "none", code=4)
+        self.assertIn("hint: ", failed.stderr)
         shown = self.run_program(PROGRAMS + "/inspect", self.name)
         self.assertIn("entry    /bin/hello", shown.stdout)
         copied = self.run_program(PROGRAMS + "/copy_layout", self.name, "images", "hello")

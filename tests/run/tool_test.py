@@ -262,6 +262,10 @@ class ToolTest(unittest.TestCase):
                               stdout=subprocess.PIPE, text=True, env=env)
         self.assertEqual(done.returncode, 3)
         self.assertRegex(done.stdout, "created: process [0-9]+\nfrom inside\nstatus: 3\n")
+        done = subprocess.run([os.path.join(ROOT, "examples/cpp/run"), self.dir, self.name()],
+                              stdout=subprocess.PIPE, text=True,
+                              env=dict(os.environ, RUN_STATE=self.dir + "/state"))
+        self.assertEqual((done.returncode, done.stdout), (3, "from inside\n"))
         self.configure(change=lambda s: s["linux"].pop("cgroupsPath"))
         done = subprocess.run([os.path.join(ROOT, "examples/c/run_in_event_loop"), self.dir],
                               stdout=subprocess.PIPE, text=True, env=env)
