@@ -1,5 +1,9 @@
 // Errors, reasons, buffers, cancel, events, notes and contexts of coaming/core.h.
 #include <coaming/core.h>
+#include <string.h>
+
+#include <algorithm>
+#include <cstddef>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -294,12 +298,17 @@ coam_code coam_context_set_log(coam_context* context, const coam_log_sink* sink,
       context->sink = coam_log_sink{};
       return absl::OkStatus();
     }
-    if (sink->struct_size < sizeof(coam_log_sink)) {
+    // A program of an older release has a shorter structure, of a newer one a longer: what both know
+    // is read, and the rest keeps its default.
+    constexpr size_t kSize1_0 = offsetof(coam_log_sink, user) + sizeof(void*);
+    if (sink->struct_size < kSize1_0) {
       return base::Fail("core.invalid_argument")
              << "coam_log_sink.struct_size is " << sink->struct_size << ", which is less than "
-             << sizeof(coam_log_sink);
+             << kSize1_0 << ", its size in release 1.0";
     }
-    context->sink = *sink;
+    coam_log_sink known{};
+    memcpy(&known, sink, std::min(size_t{sink->struct_size}, sizeof known));
+    context->sink = known;
     return absl::OkStatus();
   });
 }
