@@ -59,7 +59,10 @@ def coam_test(name, copts = [], deps = [], size = "small", timeout = "moderate",
         size = size,
         timeout = timeout,
         copts = TEST_COPTS + copts,
-        deps = deps + ["//third_party:catch2"],
+        deps = deps + ["//third_party:catch2"] + select({
+            "@coaming//tools/build:tsan": ["@coaming//tools/build:tsan_defaults"],
+            "//conditions:default": [],
+        }),
         **kwargs
     )
 

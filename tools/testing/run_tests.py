@@ -175,7 +175,7 @@ def command(counts, title, args):
 
 def main():
     parser = argparse.ArgumentParser(prog="run_tests", description=__doc__.splitlines()[0])
-    parser.add_argument("--full", action="store_true", help="also fuzz, and run quickstart")
+    parser.add_argument("--full", action="store_true", help="also the thread sanitizer, fuzzing and quickstart")
     parser.add_argument("--quick", action="store_true", help="without the sanitizer run")
     parser.add_argument("targets", nargs="*", default=["//..."])
     options = parser.parse_args()
@@ -196,6 +196,9 @@ def main():
                                ["--config=asan"], tests + (targets if full else []))
             if full and built:
                 fuzz(counts, targets)
+    if full and everything:
+        bazel_test(counts, "tests of threads under the thread sanitizer", ["--config=tsan"],
+                   ["//tests/threads"])
     if full:
         if everything and os.access(os.path.join(ROOT, "quickstart"), os.X_OK):
             command(counts, "quickstart", ["./quickstart"])
