@@ -48,8 +48,8 @@ constexpr Flag kDeleteFlags[] = {
 int Init(Invocation& in) {
   const std::string gun = in.args[0];
   std::string key, cert;
-  if (in.Has("rootkey") && !ReadWhole(in.Value("rootkey"), &key)) return 1;
-  if (in.Has("rootcert") && !ReadWhole(in.Value("rootcert"), &cert)) return 1;
+  if (in.Has("rootkey") && !in.ReadFile(in.Value("rootkey"), &key)) return 1;
+  if (in.Has("rootcert") && !in.ReadFile(in.Value("rootcert"), &cert)) return 1;
   return RunNotary(in, [&](coam_notary* n, Error& error) -> coam_code {
     const Options options = in.MakeOptions("notary.init");
     if (!key.empty()) {
@@ -72,7 +72,7 @@ coam_code Add(Invocation& in, coam_notary* n, const Options& options, Error& err
     if (!SetOption(in, options, "role", role)) return COAM_INTERNAL;
   std::string custom;
   if (in.Has("custom") &&
-      (!ReadWhole(in.Value("custom"), &custom) || !SetOption(in, options, "custom", custom)))
+      (!in.ReadFile(in.Value("custom"), &custom) || !SetOption(in, options, "custom", custom)))
     return COAM_INTERNAL;
   const coam_code code = coam_notary_add(n, gun.c_str(), name.c_str(), options.get(), Take(error));
   return FinishNotary(
@@ -162,7 +162,7 @@ int Lookup(Invocation& in) {
 int Verify(Invocation& in) {
   // The bytes may come from a pipe, so they are kept until they are known to be right.
   std::string bytes;
-  if (!ReadWhole(in.Value("input", "-"), &bytes)) return 1;
+  if (!in.ReadFile(in.Value("input", "-"), &bytes)) return 1;
   const int fd = memfd_create("input", MFD_CLOEXEC);
   if (fd < 0 || write(fd, bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()))
     return in.Usage("no place to keep the input");

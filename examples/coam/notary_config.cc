@@ -37,7 +37,7 @@ int ReadConfig(Invocation& in, Config* out) {
   const std::string path = in.Value("configFile", Home() + "/.notary/config.json");
   if (!in.Has("configFile") && access(path.c_str(), R_OK) != 0) return 0;
   std::string text;
-  if (!ReadWhole(path, &text)) return 1;
+  if (!in.ReadFile(path, &text)) return 1;
   Error error;
   if (coam_json_parse(text.data(), text.size(), Take(out->json), Take(error)) != COAM_OK)
     return in.Fail(error, path);

@@ -55,7 +55,7 @@ bool AddPaths(Invocation& in, const Options& options) {
 int Delegate(Invocation& in) {
   std::vector<std::string> pems;
   for (size_t i = 2; i < in.args.size(); ++i)
-    if (!ReadWhole(in.args[i], &pems.emplace_back())) return 1;
+    if (!in.ReadFile(in.args[i], &pems.emplace_back())) return 1;
   const std::string gun = in.args[0], role = in.args[1];
   return RunNotary(in, [&](coam_notary* n, Error& error) -> coam_code {
     const Options options = in.MakeOptions("notary.delegation");
@@ -189,7 +189,7 @@ int Rotate(Invocation& in) {
       if (id.find('.') != std::string::npos) {  // a file of a private key
         std::string pem;
         Buf imported;
-        if (!ReadWhole(value, &pem)) return COAM_INTERNAL;
+        if (!in.ReadFile(value, &pem)) return COAM_INTERNAL;
         const coam_code code = coam_notary_key_import(n, pem.c_str(), role.c_str(), gun.c_str(),
                                                       Take(imported), Take(error));
         if (code != COAM_OK) return code;
@@ -207,7 +207,7 @@ int Rotate(Invocation& in) {
 int Import(Invocation& in) {
   std::string pem;
   for (const std::string& file : in.args)
-    if (!ReadWhole(file, &pem)) return 1;
+    if (!in.ReadFile(file, &pem)) return 1;
   const std::string role = in.Value("role"), gun = in.Value("gun");
   return RunNotary(in, [&](coam_notary* n, Error& error) -> coam_code {
     Buf ids;

@@ -2,7 +2,6 @@
 #ifndef COAMING_EXAMPLES_COAM_NOTARY_SHARED_H_
 #define COAMING_EXAMPLES_COAM_NOTARY_SHARED_H_
 
-#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -12,7 +11,7 @@
 
 namespace coam {
 
-using Notary = std::unique_ptr<coam_notary, Freer<coam_notary_free>>;
+using Notary = Handle<coam_notary, coam_notary_free>;
 
 // OpenNotary opens with `options` of family "notary.open" (a null one fails) and has passphrases taken
 // from the environment, or asked for on the terminal. `subject` is for the message.

@@ -15,7 +15,7 @@
 namespace coam {
 namespace {
 
-using Image = std::unique_ptr<coam_oci_image, Freer<coam_oci_image_free>>;
+using Image = Handle<coam_oci_image, coam_oci_image_free>;
 
 constexpr Flag kServer = {"content-trust", 0, FlagKind::kValue, "URL",
                           "trust server (DOCKER_CONTENT_TRUST_SERVER, else the registry's host)"};
@@ -284,7 +284,7 @@ int KeyLoad(Invocation& in) {
   if (stat(in.args[0].c_str(), &st) == 0 && (st.st_mode & 077) != 0)
     return in.Usage("private key file " + in.args[0] +
                     " must not be readable or writable by others");
-  if (!ReadWhole(in.args[0], &pem)) return 1;
+  if (!in.ReadFile(in.args[0], &pem)) return 1;
   Notary notary;
   if (int code = OpenTrust(in, "", &notary)) return code;
   Error error;
@@ -324,7 +324,7 @@ int ForSigner(Invocation& in, Stage stage) {
 int SignerAdd(Invocation& in) {
   std::vector<std::string> pems;
   for (const std::string& file : in.Values("key"))
-    if (!ReadWhole(file, &pems.emplace_back())) return 1;
+    if (!in.ReadFile(file, &pems.emplace_back())) return 1;
   if (pems.empty()) return in.Usage("path to a public key must be provided using the --key flag");
   const int code =
       ForSigner(in,
