@@ -27,6 +27,8 @@ constexpr OptionRow kRuntimeRows[] = {
      "cgroup below which containers without an absolute cgroupsPath have theirs"},
     {"seccomp-cache", kPath, "", "1.0",
      "directory for compiled seccomp filters (else memory only)"},
+    {"lenient-labels", kBool, "false", "1.0",
+     "leave out AppArmor and SELinux labels that this kernel lacks, with a note"},
 };
 
 #define COAM_RUN_STDIO_ROWS                                                                     \
@@ -154,6 +156,7 @@ absl::StatusOr<run::RuntimeOptions> ReadRuntimeOptions(const OptionReader& optio
            << "cgroups: \"" << driver << "\" is not cgroupfs or disabled";
   out.cgroup_parent = options.String("cgroup-parent");
   out.seccomp_cache = options.String("seccomp-cache");
+  out.lenient_labels = options.Bool("lenient-labels");
   return out;
 }
 

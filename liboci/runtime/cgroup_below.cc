@@ -22,8 +22,8 @@ absl::StatusOr<std::vector<std::string>> Cgroups::Below(
              << "cgroup: \"" << text << "\" names no controller, and it is not the only one";
     for (const std::string_view part : absl::StrSplit(path, '/'))
       if (part == "..")
-        return base::Fail("core.invalid_argument") << "cgroup: bad sub cgroup path \"" << path
-                                                   << "\": it leads out of the container's";
+        return base::Fail("core.invalid_argument")
+               << "cgroup: bad sub cgroup path \"" << path << "\": it leads out of the container's";
     while (!path.empty() && path.back() == '/') path.pop_back();
     while (!path.empty() && path.front() == '/') path.erase(0, 1);
     if (colon == std::string::npos) {

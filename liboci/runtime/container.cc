@@ -175,6 +175,8 @@ absl::Status Container::Delete(const base::Op& op, bool force) {
       if (!removed.ok()) op.AddNote("run.cgroup", c.record.id, base::GetError(removed).message);
     }
   }
+  if (absl::Status s = c.resctrl().Remove(); !s.ok())
+    op.AddNote("run.rdt", c.record.id, base::GetError(s).message);
   COAM_RETURN_IF_ERROR(c.host->store.Remove(c.record.id));
   return internal::RunHooks(op, c.spec.hooks.poststop, "poststop", c.StateText(Status::kStopped),
                             c.record.bundle, true);

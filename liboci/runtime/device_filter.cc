@@ -84,7 +84,15 @@ Match MatchOfText(std::string_view text) {
 }
 
 // Registers of the program: what is asked for, and what of it is still undecided.
-enum : uint8_t { kVerdict = 0, kContext = 1, kType = 2, kWanted = 3, kMajor = 4, kMinor = 5, kBits };
+enum : uint8_t {
+  kVerdict = 0,
+  kContext = 1,
+  kType = 2,
+  kWanted = 3,
+  kMajor = 4,
+  kMinor = 5,
+  kBits
+};
 
 bpf_insn Insn(int code, uint8_t to, uint8_t from, int16_t offset, int32_t value) {
   bpf_insn i = {};

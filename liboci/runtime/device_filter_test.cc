@@ -24,9 +24,7 @@ bool Ask(const std::vector<bpf_insn>& program, char type, uint32_t major, uint32
          std::string_view access) {
   uint32_t bits = 0;
   for (char c : access)
-    bits |= c == 'r'   ? BPF_DEVCG_ACC_READ
-            : c == 'w' ? BPF_DEVCG_ACC_WRITE
-                       : BPF_DEVCG_ACC_MKNOD;
+    bits |= c == 'r' ? BPF_DEVCG_ACC_READ : c == 'w' ? BPF_DEVCG_ACC_WRITE : BPF_DEVCG_ACC_MKNOD;
   const uint32_t context[3] = {
       (bits << 16) | (type == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR), major, minor};
   uint32_t r[11] = {};
@@ -93,7 +91,8 @@ TEST_CASE("the last rule that names an access decides it", "[liboci][runtime]") 
 }
 
 TEST_CASE("a denial after a grant of everything holds", "[liboci][runtime]") {
-  const std::vector<bpf_insn> p = Compile({Rule(true, "a", -1, -1, ""), Rule(false, "c", 1, 11, "")});
+  const std::vector<bpf_insn> p =
+      Compile({Rule(true, "a", -1, -1, ""), Rule(false, "c", 1, 11, "")});
   CHECK(Ask(p, 'b', 8, 0, "rw"));
   CHECK_FALSE(Ask(p, 'c', 1, 11, "r"));
 }

@@ -68,6 +68,7 @@ absl::StatusOr<std::unique_ptr<ExecProcess>> Container::Exec(const base::Op& op,
   in.exec = true;
   in.no_new_keyring = options.no_new_keyring;
   in.warnings = &warnings;
+  in.lenient_labels = c.host->options.lenient_labels;
   in.cgroup_path = c.record.cgroup_path;
   in.into_cgroup = c.host->facts.unified && c.has_cgroups() && options.cgroups.empty();
   COAM_ASSIGN_OR_RETURN(in.join_flags, DifferingNamespaces(c.record.pid));
@@ -101,6 +102,7 @@ absl::StatusOr<std::unique_ptr<ExecProcess>> Container::Exec(const base::Op& op,
   absl::Status failure;
   if (!below.empty()) failure = cgroups.AttachBelow(session->pid(), below);
   else if (c.has_cgroups()) failure = cgroups.Attach(session->pid(), birth.ok());
+  if (failure.ok()) failure = c.resctrl().Attach(session->pid());
   if (plan.Has(COAM_OP_WAIT_CGROUP)) session->Order('c');
   session->Order('g');
   while (failure.ok()) {
@@ -108,6 +110,8 @@ absl::StatusOr<std::unique_ptr<ExecProcess>> Container::Exec(const base::Op& op,
     if (!r.ok()) {
       failure = r.status();
     } else if (r->end) {
+      if (session->child_due())
+        failure = base::Fail("run.protocol") << "the launch helper ended without a report";
       break;
     } else if (r->kind == COAM_REPORT_ERROR) {
       failure = StepError(&plan, *r);

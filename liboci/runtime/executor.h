@@ -48,6 +48,9 @@ struct RuntimeOptions {
   CgroupDriver cgroup_driver = CgroupDriver::kCgroupfs;
   std::string cgroup_parent = "/coaming";  // for a missing or relative cgroupsPath
   std::string seccomp_cache;               // directory for compiled filters; empty: memory only
+  // AppArmor and SELinux labels that this kernel lacks are left out with a note, as crun does; else
+  // they are errors.
+  bool lenient_labels = false;
 };
 
 // Where one of the container's standard descriptors goes.

@@ -1,5 +1,6 @@
 #include "liboci/runtime/facts.h"
 
+#include <fcntl.h>
 #include <sys/statfs.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -78,6 +79,15 @@ bool HostIsUnified() {
   return statfs("/sys/fs/cgroup", &fs) == 0 && fs.f_type == 0x63677270 /* CGROUP2_SUPER_MAGIC */;
 }
 
+std::string ParseMountOf(std::string_view mountinfo, std::string_view type) {
+  for (std::string_view line : absl::StrSplit(mountinfo, '\n', absl::SkipEmpty())) {
+    std::vector<std::string_view> f = absl::StrSplit(line, ' ');
+    for (size_t dash = 6; dash + 1 < f.size(); ++dash)
+      if (f[dash] == "-" && f[dash + 1] == type && f[3] == "/") return std::string(f[4]);
+  }
+  return "";
+}
+
 absl::StatusOr<HostFacts> ReadHostFacts() {
   HostFacts facts;
   COAM_ASSIGN_OR_RETURN(std::string mounts, ReadKernelFile("/proc/self/mountinfo"));
@@ -88,6 +98,12 @@ absl::StatusOr<HostFacts> ReadHostFacts() {
     absl::StatusOr<std::string> list = ReadKernelFile(h.mount + "/cgroup.controllers");
     if (list.ok()) h.controllers = absl::StrSplit(*list, absl::ByAnyChar(" \n"), absl::SkipEmpty());
   }
+  facts.resctrl = ParseMountOf(mounts, "resctrl");
+  facts.selinux = !ParseMountOf(mounts, "selinuxfs").empty();
+  absl::StatusOr<std::string> on = ReadKernelFile("/sys/module/apparmor/parameters/enabled");
+  facts.apparmor = on.ok() && absl::StartsWith(*on, "Y");
+  facts.apparmor_own_files =
+      faccessat(AT_FDCWD, "/proc/self/attr/apparmor/exec", F_OK, AT_SYMLINK_NOFOLLOW) == 0;
   facts.euid = geteuid();
   facts.egid = getegid();
   struct utsname name = {};

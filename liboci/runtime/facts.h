@@ -27,7 +27,10 @@ struct HostFacts {
   std::vector<CgroupHierarchy> cgroups;  // in mount order
   bool unified = false;                  // cgroup2 is mounted at /sys/fs/cgroup itself
   uint32_t euid = 0, egid = 0;
-  std::string kernel;  // uname release
+  std::string kernel;                      // uname release
+  bool apparmor = false, selinux = false;  // enabled in this kernel
+  bool apparmor_own_files = false;         // /proc/PID/attr/apparmor (5.8)
+  std::string resctrl;                     // where resctrl is mounted, or empty
 
   bool has_v1() const;
   const CgroupHierarchy* v2() const;
@@ -39,6 +42,8 @@ absl::StatusOr<HostFacts> ReadHostFacts();
 bool HostIsUnified();
 // ParseMountInfo takes the cgroup mounts out of a /proc/self/mountinfo text.
 std::vector<CgroupHierarchy> ParseCgroupMounts(std::string_view mountinfo);
+// ParseMountOf gives the place of the first mount of a file system, or nothing.
+std::string ParseMountOf(std::string_view mountinfo, std::string_view type);
 
 }  // namespace coaming::run
 

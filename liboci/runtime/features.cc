@@ -76,9 +76,12 @@ std::string FeaturesDocument(std::string_view indent) {
   seccomp.Set("knownFlags", flags);
   seccomp.Set("supportedFlags", std::move(flags));
   linux_.Set("seccomp", std::move(seccomp));
-  linux_.Set("apparmor", Enabled(false));
-  linux_.Set("selinux", Enabled(false));
-  linux_.Set("intelRdt", Enabled(false));
+  linux_.Set("apparmor", Enabled(true));
+  linux_.Set("selinux", Enabled(true));
+  Value rdt = Enabled(true);
+  rdt.Set("schemata", true);
+  rdt.Set("monitoring", true);
+  linux_.Set("intelRdt", std::move(rdt));
   Value policy = Value::MakeObject();
   policy.Set("modes",
              Strings({"MPOL_BIND", "MPOL_DEFAULT", "MPOL_INTERLEAVE", "MPOL_LOCAL",
@@ -87,9 +90,9 @@ std::string FeaturesDocument(std::string_view indent) {
              Strings({"MPOL_F_NUMA_BALANCING", "MPOL_F_RELATIVE_NODES", "MPOL_F_STATIC_NODES"}));
   linux_.Set("memoryPolicy", std::move(policy));
   Value extensions = Value::MakeObject();
-  extensions.Set("idmap", Enabled(false));
+  extensions.Set("idmap", Enabled(true));
   linux_.Set("mountExtensions", std::move(extensions));
-  linux_.Set("netDevices", Enabled(false));
+  linux_.Set("netDevices", Enabled(true));
   v.Set("linux", std::move(linux_));
   Value annotations = Value::MakeObject();
   annotations.Set("com.coaming.launcher", "static");

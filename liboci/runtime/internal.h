@@ -17,6 +17,7 @@
 #include "liboci/runtime/facts.h"
 #include "liboci/runtime/isolators/isolator.h"
 #include "liboci/runtime/launch/session.h"
+#include "liboci/runtime/resctrl.h"
 #include "liboci/runtime/seccomp.h"
 #include "liboci/runtime/state.h"
 
@@ -58,6 +59,10 @@ struct ContainerRep {
   base::UniqueFd seccomp_listener;
 
   Cgroups cgroups() const { return Cgroups(host->cgroups.get(), record.cgroup_path); }
+  Resctrl resctrl() const {
+    return Resctrl(host->facts.resctrl, spec.linux_.intel_rdt ? &*spec.linux_.intel_rdt : nullptr,
+                   record.id);
+  }
   bool has_cgroups() const { return !record.cgroup_path.empty(); }
   Status CurrentStatus() const;
   std::string StateText(Status status) const;

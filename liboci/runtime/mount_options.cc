@@ -2,7 +2,9 @@
 
 #include <linux/mount.h>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 
 namespace coaming::run {
 
@@ -146,8 +148,17 @@ bool Take(std::string_view option, MountOptions* out) {
 
 MountOptions ParseMountOptions(const std::vector<std::string>& options) {
   MountOptions out;
-  for (const std::string& option : options)
+  for (const std::string& option : options) {
+    std::string_view ranges = option;
+    const bool ridmap = absl::ConsumePrefix(&ranges, "ridmap=");
+    if (ridmap || absl::ConsumePrefix(&ranges, "idmap=")) {
+      out.idmap = true;
+      out.idmap_recursive = out.idmap_recursive || ridmap;
+      out.idmap_ranges = std::string(ranges);
+      continue;
+    }
     if (!Take(option, &out)) absl::StrAppend(&out.data, out.data.empty() ? "" : ",", option);
+  }
   return out;
 }
 

@@ -18,6 +18,7 @@ struct MountOptions {
   uint64_t propagation = 0;  // MS_SHARED ... with MS_REC
   bool bind = false, recursive = false, remount = false, copy_up = false;
   bool idmap = false, idmap_recursive = false;
+  std::string idmap_ranges;  // of crun's "idmap=uids=0-1-10;gids=..."
   bool source_nofollow = false, destination_nofollow = false, copy_symlink = false;
   std::string data;  // the rest, comma-joined
 };

@@ -25,12 +25,18 @@ class Plan {
       kPlan,
       kListen,
       kNamespace,  // `path`, checked to be of type `arg` (CLONE_NEW*)
-      kTree,       // a detached clone of what lies at `path`; arg 1: with all below
+      kTree,       // a detached clone of what lies at `path`
       kPidfd,      // of the process that is joined
+      kProc,       // the host's /proc
     };
+    // Bits of `arg` of a kTree.
+    static constexpr uint64_t kRecursive = 1, kNoFollow = 2, kMapRecursive = 4;
     Kind kind;
     std::string path;
     uint64_t arg = 0;
+    // kTree with mapped ids: the texts of the maps, or a user namespace that has them.
+    std::string uid_map, gid_map, user_namespace;
+    bool maps_ids() const { return !uid_map.empty() || !user_namespace.empty(); }
   };
 
   // Fills one step; the texts are copied into the plan.

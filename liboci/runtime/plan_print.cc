@@ -182,14 +182,16 @@ std::string Plan::Details(size_t i) const {
     case COAM_OP_WAIT_MAPS: return "the id mappings";
     case COAM_OP_SET_IDS: return absl::StrCat("user ", s.n[0], " and group ", s.n[1]);
     case COAM_OP_WAIT_CGROUP: return "the cgroups";
-    case COAM_OP_WAIT_HOST: return "the host's hooks";
+    case COAM_OP_WAIT_HOST:
+      return (s.flags & 1) ? "the host's network devices and hooks" : "the host's hooks";
     case COAM_OP_SETSID: return "a session";
     case COAM_OP_KEYRING: return absl::StrCat("the session keyring ", t0);
     case COAM_OP_DUMPABLE: return absl::StrCat("dumpable to ", s.n[0]);
     case COAM_OP_PROPAGATION: return "the propagation of /";
     case COAM_OP_ROOT: return absl::StrCat("the root ", t0);
     case COAM_OP_MOUNT:
-    case COAM_OP_TMPCOPYUP: return absl::StrCat(t0, " on ", t2);
+    case COAM_OP_TMPCOPYUP:
+      return absl::StrCat(t0, " on ", t2, s.op == COAM_OP_TMPCOPYUP ? " with what lies there" : "");
     case COAM_OP_BIND: return absl::StrCat(t1, " on ", t2);
     case COAM_OP_REMOUNT:
     case COAM_OP_MASK:
@@ -213,7 +215,7 @@ std::string Plan::Details(size_t i) const {
     case COAM_OP_MEMPOLICY: return "the memory policy";
     case COAM_OP_PERSONALITY: return absl::StrFormat("the personality to %#x", s.n[0]);
     case COAM_OP_UMASK: return absl::StrFormat("the umask to %04o", s.n[0]);
-    case COAM_OP_LABEL_EXEC: return absl::StrCat("the label ", t2);
+    case COAM_OP_LABEL_EXEC: return absl::StrCat("the label of the program to ", t2);
     case COAM_OP_LOOPBACK: return "the loopback interface";
     case COAM_OP_BOUNDING: return absl::StrCat("capabilities to ", CapabilityNames(s.n[0]));
     case COAM_OP_USER: return absl::StrCat("user ", s.n[0], " and group ", s.n[1]);
@@ -270,6 +272,7 @@ std::string Plan::Print() const {
         break;
       case COAM_OP_BIND:
         if (s.flags & COAM_BIND_RECURSIVE) more.push_back("recursive");
+        if (s.n[5] != COAM_NO_SLOT && slots_[s.n[5]].maps_ids()) more.push_back("ids mapped");
         add(Names(kAttributes, s.n[0], ""));
         add(Names(kAttributes, s.n[1] & ~uint64_t{MOUNT_ATTR__ATIME}, "not-"));
         add(Names(kAttributes, s.n[2], "all-"));

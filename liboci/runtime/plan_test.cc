@@ -208,25 +208,91 @@ TEST_CASE("plan: what the specification forbids is refused with the member's nam
   }
 }
 
-TEST_CASE("plan: what no isolator carries out is refused and never a silent gap",
-          "[liboci][runtime]") {
-  const auto refused = [](const std::function<void(Spec*)>& ask) {
+TEST_CASE(
+    "plan: a label that this kernel cannot apply is refused, or left out with a note if asked",
+    "[liboci][runtime]") {
+  const auto lacks = [](const std::function<void(Spec*)>& ask) {
     Case c;
     ask(&c.spec);
     REQUIRE_REASON(c.Compile(), "run.unsupported");
+    c.in.lenient_labels = true;
+    REQUIRE(!REQUIRE_VALUE(c.Compile()).Has(COAM_OP_LABEL_EXEC));
+    REQUIRE(c.warnings.size() == 1);
   };
-  refused([](Spec* s) { s->process->apparmor_profile = "docker-default"; });
-  refused([](Spec* s) { s->process->selinux_label = "a:b:c:s0"; });
-  refused([](Spec* s) { s->linux_.mount_label = "a:b:c:s0"; });
-  refused([](Spec* s) { s->linux_.intel_rdt.emplace(); });
-  refused([](Spec* s) { s->linux_.net_devices["eth1"] = {}; });
-  refused([](Spec* s) { s->mounts.push_back({"/x", "tmpfs", "tmpfs", {"tmpcopyup"}}); });
-  // Device rules have no place on cgroup v2 here: said, not hidden.
-  Case v2;
-  v2.facts = V2Host();
-  REQUIRE_OK(v2.Compile());
-  REQUIRE(v2.warnings.size() == 1);
-  CHECK(v2.warnings[0].find("devices") != std::string::npos);
+  lacks([](Spec* s) { s->process->apparmor_profile = "docker-default"; });
+  lacks([](Spec* s) { s->process->selinux_label = "a:b:c:s0"; });
+  lacks([](Spec* s) { s->linux_.mount_label = "a:b:c:s0"; });
+}
+
+TEST_CASE("plan: labels are told to the kernel right before the program, by the host's procfs",
+          "[liboci][runtime]") {
+  Case c;
+  c.facts.apparmor = c.facts.apparmor_own_files = true;
+  c.spec.process->apparmor_profile = "docker-default";
+  Plan plan = REQUIRE_VALUE(c.Compile());
+  const size_t at = plan.size() - 2;
+  REQUIRE(plan.OpAt(at) == COAM_OP_LABEL_EXEC);
+  REQUIRE(plan.TextAt(at, 1) == "self/attr/apparmor/exec");
+  REQUIRE(plan.TextAt(at, 2) == "exec docker-default");
+  REQUIRE(plan.slots()[plan.NumAt(at, 0)].kind == Plan::Slot::Kind::kProc);
+  Case s;
+  s.facts.selinux = true;
+  s.spec.process->selinux_label = "u:r:t:s0:c1,c2";
+  s.spec.linux_.mount_label = "u:r:f:s0:c1,c2";
+  plan = REQUIRE_VALUE(s.Compile());
+  REQUIRE(plan.TextAt(plan.size() - 2, 1) == "self/attr/exec");
+  REQUIRE(plan.TextAt(plan.size() - 2, 2) == "u:r:t:s0:c1,c2");
+  REQUIRE(absl::StrContains(plan.Print(), "mode=755,size=65536k,context=\"u:r:f:s0:c1,c2\""));
+  REQUIRE(!absl::StrContains(plan.Print(), "proc on /proc (nosuid,noexec,nodev,context"));
+}
+
+TEST_CASE("plan: mapped ids are asked of the mount, of the user namespace, or of nobody",
+          "[liboci][runtime]") {
+  const auto slot_of = [](Case* c, Mount m) {
+    c->spec.mounts.push_back(std::move(m));
+    Plan plan = REQUIRE_VALUE(c->Compile());
+    for (const Plan::Slot& slot : plan.slots())
+      if (slot.maps_ids()) return slot;
+    FAIL("no mount with mapped ids");
+    return Plan::Slot{};
+  };
+  Mount m;
+  m.destination = "/x";
+  m.source = "/srv";
+  m.options = {"rbind", "ridmap"};
+  Case nobody;
+  nobody.spec.mounts.push_back(m);
+  REQUIRE_REASON(nobody.Compile(), "run.spec");
+  Case given;
+  m.uid_mappings = {{0, 1000, 5}};
+  m.gid_mappings = {{0, 2000, 5}};
+  Plan::Slot slot = slot_of(&given, m);
+  REQUIRE(slot.uid_map == "0 1000 5\n");
+  REQUIRE(slot.gid_map == "0 2000 5\n");
+  REQUIRE(slot.arg == (Plan::Slot::kRecursive | Plan::Slot::kMapRecursive));
+  m.uid_mappings.clear();
+  m.gid_mappings.clear();
+  m.options = {"bind", "idmap"};
+  Case own;
+  own.spec.linux_.namespaces.push_back({"user", ""});
+  own.spec.linux_.uid_mappings = own.spec.linux_.gid_mappings = {{0, 100000, 65536}};
+  REQUIRE(slot_of(&own, m).uid_map == "0 100000 65536\n");
+  m.options = {"bind", "idmap=uids=@1-3-10;gids=0-100-10#10-7-1"};
+  Case relative;
+  relative.spec.linux_ = own.spec.linux_;
+  slot = slot_of(&relative, m);
+  REQUIRE(slot.uid_map == "1 100003 10\n");
+  REQUIRE(slot.gid_map == "0 100 10\n10 7 1\n");
+  for (const char* wrong : {"idmap=uids=1-2", "idmap=uids=0-0-1", "idmap=x=0-0-1;gids=0-0-1"}) {
+    Case c;
+    m.options = {"bind", wrong};
+    c.spec.mounts.push_back(m);
+    INFO(wrong);
+    REQUIRE_REASON(c.Compile(), "run.spec");
+  }
+  Case fresh;
+  fresh.spec.mounts.push_back({"/x", "tmpfs", "tmpfs", {"idmap"}});
+  REQUIRE_REASON(fresh.Compile(), "run.unsupported");
 }
 
 TEST_CASE("plan: unknown capabilities are left out with a warning", "[liboci][runtime]") {

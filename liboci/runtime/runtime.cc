@@ -19,6 +19,7 @@
 #include "liboci/runtime/executor.h"
 #include "liboci/runtime/internal.h"
 #include "liboci/runtime/kernel_file.h"
+#include "liboci/runtime/net_devices.h"
 #include "liboci/spec/runtime/runtime_spec.h"
 
 namespace coaming::run {
@@ -45,9 +46,11 @@ struct Undo {
   std::string id;
   bool state = false;
   Cgroups* cgroups = nullptr;
+  Resctrl* resctrl = nullptr;
   Session* session = nullptr;
   ~Undo() {
     if (session != nullptr) session->Abort();
+    if (resctrl != nullptr) resctrl->Remove().IgnoreError();
     if (cgroups != nullptr) {
       cgroups->KillAll().IgnoreError();
       cgroups->Remove().IgnoreError();
@@ -57,6 +60,7 @@ struct Undo {
   void Keep() {
     state = false;
     cgroups = nullptr;
+    resctrl = nullptr;
     session = nullptr;
   }
 };
@@ -134,7 +138,8 @@ absl::Status Prepare(RuntimeRep* host, const CreateOptions& o, bool wait_start, 
   in.cgroup_path = c.record.cgroup_path;
   in.wait_start = wait_start;
   in.host_waits = o.on_namespaces != nullptr || !c.spec.hooks.prestart.empty() ||
-                  !c.spec.hooks.create_runtime.empty();
+                  !c.spec.hooks.create_runtime.empty() || !c.spec.linux_.net_devices.empty();
+  in.lenient_labels = host->options.lenient_labels;
   in.into_cgroup = host->facts.unified && !in.cgroup_path.empty();
   in.no_pivot = o.no_pivot;
   in.no_new_keyring = o.no_new_keyring;
@@ -231,11 +236,15 @@ class Launch {
     c_.record.identity = IdentityOf(session_->pidfd(), c_.record.pid);
     COAM_RETURN_IF_ERROR(host_->store.WritePid(c_.dir.get(), c_.record.pid, c_.record.identity));
     if (c_.has_cgroups()) COAM_RETURN_IF_ERROR(c_.cgroups().Attach(c_.record.pid, born_));
+    COAM_RETURN_IF_ERROR(c_.resctrl().Attach(c_.record.pid));
     adopted_ = true;
     return absl::OkStatus();
   }
 
-  absl::Status HostHooks() {
+  // `network` is a netlink socket of the container's, if there are devices to move.
+  absl::Status HostHooks(int network) {
+    if (!c_.spec.linux_.net_devices.empty())
+      COAM_RETURN_IF_ERROR(internal::MoveNetDevices(c_.spec.linux_.net_devices, network));
     // Step 2 of the life cycle is done; that is what "created" means (and what crun says).
     std::string state = c_.StateText(Status::kCreated);
     COAM_RETURN_IF_ERROR(internal::RunHooks(op_, c_.spec.hooks.prestart, "prestart", state,
@@ -282,7 +291,7 @@ class Launch {
           waits_maps = false;
           break;
         case COAM_REPORT_NAMESPACES:
-          COAM_RETURN_IF_ERROR(HostHooks());
+          COAM_RETURN_IF_ERROR(HostHooks(r.fd.get()));
           session_->Order('h');
           waits_host = false;
           break;
@@ -321,6 +330,7 @@ absl::StatusOr<std::unique_ptr<ContainerRep>> Build(const base::Op& op, RuntimeR
   ContainerRep& c = *p.rep;
   COAM_ASSIGN_OR_RETURN(c.dir, host->store.Reserve(o.id));
   Cgroups cgroups = c.cgroups();  // before what refers to it
+  Resctrl resctrl = c.resctrl();
   Undo undo{host, o.id};
   undo.state = true;
   c.record.created_ns = op.clock().RealtimeNs();
@@ -333,6 +343,8 @@ absl::StatusOr<std::unique_ptr<ContainerRep>> Build(const base::Op& op, RuntimeR
     undo.cgroups = &cgroups;
     for (const std::string& w : warnings) op.AddNote("run.cgroup", o.id, w);
   }
+  COAM_RETURN_IF_ERROR(resctrl.Create());
+  undo.resctrl = &resctrl;
   Launch launch(op, host, o, &p, &undo);
   absl::Status done = launch.Go(wait_start);
   if (done.ok() && !o.pidfd_socket.empty())

@@ -1,13 +1,18 @@
 #include "liboci/runtime/testing_bundle.h"
 
 #include <errno.h>
+#include <string.h>
 #include <unistd.h>
 
 #include <atomic>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "base/testing/environment.h"
 #include "base/testing/status_testing.h"
+#include "liboci/runtime/facts.h"
+#include "liboci/runtime/kernel_file.h"
 #include "liboci/spec/runtime/runtime_spec.h"
 
 namespace coaming::run::testing {
@@ -52,6 +57,34 @@ std::shared_ptr<Runtime> TestBundle::NewRuntime() const {
   o.state_root = tree_ / "state";
   o.cgroup_parent = "/coaming-test";
   return REQUIRE_VALUE(Runtime::New(o));
+}
+
+std::shared_ptr<Runtime> TestBundle::NewRuntime(uint32_t step, bool stop) const {
+  std::string helper = REQUIRE_VALUE(ReadKernelFile("liboci/runtime/launch/coaming-launch-stops"));
+  const std::string mark("coaming-launch stops at", 24);
+  size_t at = helper.find(mark);
+  REQUIRE(at != std::string::npos);
+  uint32_t words[2] = {step, stop ? 1u : 0u};
+  memcpy(helper.data() + at + mark.size(), words, sizeof words);
+  RuntimeOptions o;
+  o.launcher = tree_.Write("launcher", helper, 0755);
+  o.state_root = tree_ / "state";
+  o.cgroup_parent = "/coaming-test";
+  return REQUIRE_VALUE(Runtime::New(o));
+}
+
+std::string LeftBehind(const TestBundle& bundle, const std::string& id) {
+  std::string left;
+  const std::string state = absl::StrCat(bundle.tree() / "state/", id);
+  if (access(state.c_str(), F_OK) == 0) absl::StrAppend(&left, state, "\n");
+  for (const CgroupHierarchy& h : REQUIRE_VALUE(ReadHostFacts()).cgroups) {
+    const std::string cgroup = absl::StrCat(h.mount, "/coaming-test/", id);
+    if (access(cgroup.c_str(), F_OK) == 0) absl::StrAppend(&left, cgroup, "\n");
+  }
+  const std::string mounts = REQUIRE_VALUE(ReadKernelFile("/proc/self/mountinfo"));
+  for (std::string_view line : absl::StrSplit(mounts, '\n'))
+    if (absl::StrContains(line, bundle.path())) absl::StrAppend(&left, line, "\n");
+  return left;
 }
 
 Spec TestBundle::SpecOf(std::vector<std::string> args) {

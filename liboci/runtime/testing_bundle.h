@@ -2,6 +2,7 @@
 #ifndef COAMING_LIBOCI_RUNTIME_TESTING_BUNDLE_H_
 #define COAMING_LIBOCI_RUNTIME_TESTING_BUNDLE_H_
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -20,6 +21,9 @@ class TestBundle {
   const base::testing::TempTree& tree() const { return tree_; }
   // A runtime with its state in the bundle's tree and its cgroups below /coaming-test.
   std::shared_ptr<Runtime> NewRuntime() const;
+  // The same with a helper that is killed at step number `step` (from 0) of each plan, or stops there.
+  // The test's data must have //liboci/runtime/launch:coaming_launch_stops.
+  std::shared_ptr<Runtime> NewRuntime(uint32_t step, bool stop) const;
   // The default configuration, without a terminal, running `args`; a writable root.
   static Spec SpecOf(std::vector<std::string> args);
   // Options for a fresh id.
@@ -39,6 +43,9 @@ class TestBundle {
 };
 
 std::string ReadAll(int fd);
+// Leftovers of a container with that id: its state, cgroups, and mounts with `path` in this process's
+// view, one a line; empty if there are none.
+std::string LeftBehind(const TestBundle& bundle, const std::string& id);
 // Where this process is not allowed to make containers, or lacks busybox: why. Else empty.
 std::string CannotRun();
 

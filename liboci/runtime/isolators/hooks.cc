@@ -23,7 +23,8 @@ void AddContainerHooks(const PlanInput& in, const std::vector<Hook>& hooks,
 }
 
 absl::Status PrepareHostHooks(const PlanInput& in, Plan* plan) {
-  if (in.host_waits && !in.exec) plan->Add(COAM_OP_WAIT_HOST);
+  if (in.host_waits && !in.exec)
+    plan->Add(COAM_OP_WAIT_HOST).Flags(in.spec->linux_.net_devices.empty() ? 0 : 1);
   return absl::OkStatus();
 }
 

@@ -51,6 +51,7 @@ struct PlanInput {
   // Exec into a running container.
   uint64_t join_flags = 0;  // namespaces of the pidfd to join
   bool exec = false;
+  bool lenient_labels = false;  // security labels that this kernel lacks are left out with a note
   std::vector<std::string>* warnings = nullptr;
 
   bool Makes(std::string_view namespace_type) const;  // a new namespace of that type
@@ -75,11 +76,16 @@ std::span<const Isolator> Isolators();
 // CompilePlan runs the table over `in`. Errors: run.spec, run.unsupported.
 absl::StatusOr<Plan> CompilePlan(const PlanInput& in);
 
-// CheckEnforceable fails with run.unsupported for members that no isolator carries out.
-absl::Status CheckEnforceable(const PlanInput& in);
+// CheckLabels fails with run.unsupported for a security label that this kernel cannot apply.
+absl::Status CheckLabels(const PlanInput& in);
 
 // FailSpec is reason run.spec with the member's name in front.
 absl::Status FailSpec(std::string_view member, std::string_view message);
+
+// ParseRanges turns "0-2,5" into a bit mask of 64-bit words; `bits` is its length and one more, as
+// set_mempolicy wants it. run.spec.
+absl::Status ParseRanges(std::string_view member, std::string_view text, std::string* bytes,
+                         uint64_t* bits);
 
 // The rows' functions.
 absl::Status PrepareNamespaces(const PlanInput& in, Plan* plan);

@@ -11,6 +11,9 @@
 
 namespace coaming::run {
 
+absl::Status AddIdMap(const PlanInput& in, const Mount& m, const MountOptions& o,
+                      std::string_view at, Plan::Slot* slot);
+
 namespace {
 
 std::string Absolute(std::string_view path) {
@@ -35,9 +38,10 @@ bool MayCoverProc(std::string_view path) {
   return false;
 }
 
-void Bind(std::string_view source, std::string_view target, const MountOptions& o, Plan* plan) {
-  plan->Add(COAM_OP_BIND)
-      .Text(1, source)
+Plan::Step Bind(std::string_view source, std::string_view target, const MountOptions& o,
+                Plan* plan) {
+  Plan::Step step = plan->Add(COAM_OP_BIND);
+  step.Text(1, source)
       .Text(2, target)
       .Num(0, o.attr_set)
       .Num(1, o.attr_clear)
@@ -46,11 +50,44 @@ void Bind(std::string_view source, std::string_view target, const MountOptions& 
       .Num(4, o.propagation)
       .Num(5, COAM_NO_SLOT)
       .Flags((o.recursive ? COAM_BIND_RECURSIVE : 0u) |
+             (o.source_nofollow ? COAM_BIND_SOURCE_NOFOLLOW : 0u) |
+             (o.destination_nofollow ? COAM_BIND_TARGET_NOFOLLOW : 0u) |
+             (o.copy_symlink ? COAM_BIND_COPY_SYMLINK : 0u) |
              (MayCoverProc(target) ? COAM_MOUNT_ON_PROC : 0u));
+  return step;
+}
+
+// A bind of the specification. The host opens the source where the container's ids may not walk, and
+// where the ids of the mount are mapped.
+absl::Status BindSource(const PlanInput& in, const Mount& m, MountOptions o, std::string_view at,
+                        const std::string& target, Plan* plan) {
+  if (m.source.empty()) return FailSpec(at, "a bind mount needs a source");
+  if (m.type == "rbind") o.recursive = true;
+  const std::string source =
+      absl::StartsWith(m.source, "/") ? m.source : absl::StrCat(in.bundle, "/", m.source);
+  Plan::Slot slot{Plan::Slot::Kind::kTree, source, 0};
+  if (o.recursive) slot.arg |= Plan::Slot::kRecursive;
+  if (o.source_nofollow) slot.arg |= Plan::Slot::kNoFollow;
+  const bool maps = o.idmap || !m.uid_mappings.empty();
+  if (maps) COAM_RETURN_IF_ERROR(AddIdMap(in, m, o, at, &slot));
+  Plan::Step step = Bind(source, target, o, plan);
+  if (maps || (in.new_user() && in.facts->euid == 0 && !o.copy_symlink))
+    step.Num(5, plan->AddSlot(std::move(slot)));
+  return absl::OkStatus();
+}
+
+// File systems whose files get the label of linux.mountLabel by a mount option.
+bool TakesContext(std::string_view type) {
+  for (std::string_view no : {"proc", "sysfs", "mqueue", "cgroup", "cgroup2"})
+    if (type == no) return false;
+  return true;
 }
 
 void Fresh(std::string_view type, std::string_view source, std::string_view target,
            const MountOptions& o, uint32_t flags, Plan* plan) {
+  // A tmpfs without a mode of its own looks like the directory that it covers.
+  if (type == "tmpfs" && !absl::StartsWith(o.data, "mode=") && !absl::StrContains(o.data, ",mode="))
+    flags |= COAM_MOUNT_KEEP_MODE;
   plan->Add(o.copy_up ? COAM_OP_TMPCOPYUP : COAM_OP_MOUNT)
       .Text(0, type)
       .Text(1, source.empty() ? type : source)
@@ -60,6 +97,7 @@ void Fresh(std::string_view type, std::string_view source, std::string_view targ
       .Num(1, o.propagation)
       .Num(2, o.all_set)
       .Num(3, o.all_clear)
+      .Num(4, o.copy_up ? o.attr_set : 0)
       .Flags(flags);
 }
 
@@ -119,16 +157,16 @@ absl::Status PrepareMounts(const PlanInput& in, Plan* plan) {
     MountOptions o = ParseMountOptions(m.options);
     std::string target = Absolute(m.destination);
     std::string at = absl::StrCat("mounts[", m.destination, "]");
-    if (o.idmap || !m.uid_mappings.empty())
-      return base::Fail("run.unsupported") << at << ": idmapped mounts are not built in";
+    const bool bind = o.bind || m.type == "bind" || m.type == "rbind";
+    if ((o.idmap || !m.uid_mappings.empty()) && !bind)
+      return base::Fail("run.unsupported").Detail("spec.member", at)
+             << at << ": the ids of a " << m.type
+             << " mount cannot be mapped, only those of a bind";
+    if (o.copy_up && (bind || m.type != "tmpfs")) return FailSpec(at, "tmpcopyup is for a tmpfs");
     if (o.remount) {
       plan->Add(COAM_OP_REMOUNT).Text(2, target).Text(3, o.data).Num(0, o.flags);
-    } else if (o.bind || m.type == "bind" || m.type == "rbind") {
-      if (m.source.empty()) return FailSpec(at, "a bind mount needs a source");
-      if (m.type == "rbind") o.recursive = true;
-      std::string source =
-          absl::StartsWith(m.source, "/") ? m.source : absl::StrCat(in.bundle, "/", m.source);
-      Bind(source, target, o, plan);
+    } else if (bind) {
+      COAM_RETURN_IF_ERROR(BindSource(in, m, std::move(o), at, target, plan));
     } else if (m.type == "cgroup" || m.type == "cgroup2") {
       if (in.cgroup_path.empty()) {
         in.Warn(absl::StrCat(at, ": left out, since cgroups are not managed"));
@@ -143,6 +181,9 @@ absl::Status PrepareMounts(const PlanInput& in, Plan* plan) {
       plan->Add(COAM_OP_REMOUNT).Text(2, target).Num(0, MS_BIND | o.flags);
     } else {
       bool plain = m.type == "proc" || m.type == "sysfs";
+      const std::string& label = in.spec->linux_.mount_label;
+      if (!label.empty() && in.facts->selinux && TakesContext(m.type))
+        absl::StrAppend(&o.data, o.data.empty() ? "" : ",", "context=\"", label, "\"");
       // A sysfs belongs to a network namespace: without a new one the host's is bound.
       if (m.type == "sysfs" && in.new_user() && !in.Makes("network")) {
         MountOptions bind = o;

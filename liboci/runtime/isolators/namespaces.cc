@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "base/core/status_macros.h"
 #include "liboci/runtime/isolators/isolator.h"
 
 #ifndef CLONE_NEWTIME
@@ -39,6 +40,15 @@ uint32_t FirstId(const std::vector<IdMap>& maps) {
 absl::Status PrepareExec(const PlanInput& in, Plan* plan) {
   plan->two_stage = true;
   plan->Add(COAM_OP_DUMPABLE).Num(0, 0);
+  // Before the cgroup, whose cpuset would take it away.
+  if (in.process != nullptr && in.process->exec_cpu_affinity &&
+      !in.process->exec_cpu_affinity->initial.empty()) {
+    std::string mask;
+    uint64_t bits = 0;
+    COAM_RETURN_IF_ERROR(ParseRanges("process.execCPUAffinity.initial",
+                                     in.process->exec_cpu_affinity->initial, &mask, &bits));
+    plan->Add(COAM_OP_AFFINITY).Bytes(1, mask).Num(0, mask.size());
+  }
   if (in.process != nullptr && in.process->oom_score_adj)
     plan->Add(COAM_OP_PROC_WRITE)
         .Text(1, "self/oom_score_adj")

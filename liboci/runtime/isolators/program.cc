@@ -11,6 +11,7 @@
 
 namespace coaming::run {
 
+void AddLabels(const PlanInput& in, Plan* plan);
 void AddContainerHooks(const PlanInput& in, const std::vector<Hook>& hooks,
                        const std::vector<std::string>* program_env, Plan* plan);
 
@@ -92,6 +93,7 @@ absl::Status PrepareProgram(const PlanInput& in, Plan* plan) {
   ready();
   // As runc has it, a startContainer hook without an environment gets the program's.
   if (!in.exec) AddContainerHooks(in, in.spec->hooks.start_container, &env, plan);
+  AddLabels(in, plan);
   if (in.filter != nullptr && p.no_new_privileges) AddFilter(*in.filter, plan);
   plan->Add(COAM_OP_EXEC).Words(1, 1, p.args).Words(2, 2, env).Text(3, path);
   return absl::OkStatus();

@@ -47,7 +47,7 @@ absl::Status PrepareRoot(const PlanInput& in, Plan* plan) {
   step.Text(0, in.rootfs).Num(0, COAM_NO_SLOT).Flags(shared ? 1 : 0);
   // In a new user namespace the path may be out of reach: the host clones the tree beforehand.
   if (in.new_user() && in.facts->euid == 0)
-    step.Num(0, plan->AddSlot({Plan::Slot::Kind::kTree, in.rootfs, 1}));
+    step.Num(0, plan->AddSlot({Plan::Slot::Kind::kTree, in.rootfs, Plan::Slot::kRecursive}));
   return absl::OkStatus();
 }
 

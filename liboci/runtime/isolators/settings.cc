@@ -95,9 +95,29 @@ std::string SysctlPath(const std::string& key) {
   return absl::StrReplaceAll(key, {{".", "/"}, {"/", "."}});
 }
 
-// "0-2,5" into a bit mask of 64-bit words.
-absl::Status ParseNodes(std::string_view member, std::string_view text, std::string* bytes,
-                        uint64_t* bits) {
+absl::Status PrepareMemoryPolicy(const MemoryPolicy& policy, Plan* plan) {
+  const Name* mode = Find(kMemoryModes, policy.mode);
+  if (mode == nullptr)
+    return FailSpec("linux.memoryPolicy.mode", absl::StrCat("unknown mode \"", policy.mode, "\""));
+  uint64_t value = mode->value, bits = 0;
+  for (const std::string& f : policy.flags) {
+    const Name* flag = Find(kMemoryFlags, f);
+    if (flag == nullptr)
+      return FailSpec("linux.memoryPolicy.flags", absl::StrCat("unknown flag \"", f, "\""));
+    value |= flag->value;
+  }
+  std::string mask;
+  COAM_RETURN_IF_ERROR(ParseRanges("linux.memoryPolicy.nodes", policy.nodes, &mask, &bits));
+  Plan::Step step = plan->Add(COAM_OP_MEMPOLICY);
+  step.Num(0, value).Num(1, bits);
+  if (!mask.empty()) step.Bytes(1, mask);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status ParseRanges(std::string_view member, std::string_view text, std::string* bytes,
+                         uint64_t* bits) {
   *bits = 0;
   while (!text.empty()) {
     size_t comma = text.find(',');
@@ -116,27 +136,6 @@ absl::Status ParseNodes(std::string_view member, std::string_view text, std::str
   }
   return absl::OkStatus();
 }
-
-absl::Status PrepareMemoryPolicy(const MemoryPolicy& policy, Plan* plan) {
-  const Name* mode = Find(kMemoryModes, policy.mode);
-  if (mode == nullptr)
-    return FailSpec("linux.memoryPolicy.mode", absl::StrCat("unknown mode \"", policy.mode, "\""));
-  uint64_t value = mode->value, bits = 0;
-  for (const std::string& f : policy.flags) {
-    const Name* flag = Find(kMemoryFlags, f);
-    if (flag == nullptr)
-      return FailSpec("linux.memoryPolicy.flags", absl::StrCat("unknown flag \"", f, "\""));
-    value |= flag->value;
-  }
-  std::string mask;
-  COAM_RETURN_IF_ERROR(ParseNodes("linux.memoryPolicy.nodes", policy.nodes, &mask, &bits));
-  Plan::Step step = plan->Add(COAM_OP_MEMPOLICY);
-  step.Num(0, value).Num(1, bits);
-  if (!mask.empty()) step.Bytes(1, mask);
-  return absl::OkStatus();
-}
-
-}  // namespace
 
 absl::Status PrepareKernelSettings(const PlanInput& in, Plan* plan) {
   if (in.exec) return absl::OkStatus();
@@ -212,8 +211,8 @@ absl::Status PrepareScheduling(const PlanInput& in, Plan* plan) {
   if (in.exec && in.process->exec_cpu_affinity && !in.process->exec_cpu_affinity->final.empty()) {
     std::string mask;
     uint64_t bits = 0;
-    COAM_RETURN_IF_ERROR(ParseNodes("process.execCPUAffinity.final",
-                                    in.process->exec_cpu_affinity->final, &mask, &bits));
+    COAM_RETURN_IF_ERROR(ParseRanges("process.execCPUAffinity.final",
+                                     in.process->exec_cpu_affinity->final, &mask, &bits));
     plan->Add(COAM_OP_AFFINITY).Bytes(1, mask).Num(0, mask.size());
   }
   return absl::OkStatus();

@@ -48,7 +48,7 @@ absl::Status FailSpec(std::string_view member, std::string_view message) {
 
 absl::StatusOr<Plan> CompilePlan(const PlanInput& in) {
   Plan plan;
-  COAM_RETURN_IF_ERROR(CheckEnforceable(in));
+  COAM_RETURN_IF_ERROR(CheckLabels(in));
   for (const Isolator& isolator : kTable) COAM_RETURN_IF_ERROR(isolator.prepare(in, &plan));
   return plan;
 }

@@ -42,6 +42,11 @@ int ensure_in_root(const char *path, int directory);
 int parent_in_root(const char *path, const char **name);
 void forget_parent(void);
 
+/* steps_mounts.c: a place in the root to mount on, and detached trees */
+int open_target(const char *path, int directory, unsigned flags);
+long set_attributes(int fd, uint64_t set, uint64_t clear, uint64_t propagation, unsigned at_flags);
+long put_tree(int tree, int target);
+
 /* text.c */
 void *memset(void *to, int value, size_t size);
 void *memcpy(void *to, const void *from, size_t size);
@@ -53,6 +58,7 @@ char *number_append(char *to, const char *end, long value);
 /* steps_*.c */
 long step_namespaces(const struct coam_step *step);
 long step_mounts(const struct coam_step *step);
+long step_copy_up(const struct coam_step *step);
 long step_settings(const struct coam_step *step);
 long step_privileges(const struct coam_step *step);
 long step_program(const struct coam_step *step);

@@ -42,7 +42,8 @@ enum coam_op {
   COAM_OP_WAIT_MAPS = 5,   /* host writes the id maps, answers 'm' */
   COAM_OP_SET_IDS = 6,     /* n0 uid, n1 gid: all three of each; flags 1: drop groups */
   COAM_OP_WAIT_CGROUP = 7, /* waits for 'c': the host has attached this process */
-  COAM_OP_WAIT_HOST = 8,   /* reports NAMESPACES, waits for 'h': host-side hooks are done */
+  COAM_OP_WAIT_HOST = 8,   /* reports NAMESPACES, waits for 'h': host-side hooks are done;
+                              flags 1: with a netlink socket of the container's network */
   COAM_OP_SETSID = 9,
   COAM_OP_KEYRING = 10,  /* s0 name of the new session keyring */
   COAM_OP_DUMPABLE = 11, /* n0 value */
@@ -66,7 +67,8 @@ enum coam_op {
                                mounts with the host */
   COAM_OP_ROOT_PROPAGATION = 32, /* n0 MS_* on the new root, after the pivot */
   COAM_OP_ROOT_READONLY = 33,
-  COAM_OP_TMPCOPYUP = 34, /* like MOUNT, and what lay there is copied up */
+  COAM_OP_TMPCOPYUP = 34, /* s2 target, s3 options of a tmpfs; n1 propagation, n2 recursive attr
+                             set, n3 recursive attr clear, n4 attr; what lay there is copied up */
   COAM_OP_MKDIR = 35,     /* s2 path; n0 mode */
   /* Settings of the process and its namespaces */
   COAM_OP_PROC_WRITE = 50,  /* s1 path below the host's /proc, s2 value */
@@ -79,7 +81,7 @@ enum coam_op {
   COAM_OP_MEMPOLICY = 57,   /* n0 mode with flags, s1 mask, n1 bits */
   COAM_OP_PERSONALITY = 58, /* n0 persona */
   COAM_OP_UMASK = 59,       /* n0 */
-  COAM_OP_LABEL_EXEC = 60,  /* s1 file below /proc/self/attr, s2 value */
+  COAM_OP_LABEL_EXEC = 60,  /* s1 file below /proc/self, s2 value; n0 slot of the host's /proc */
   COAM_OP_LOOPBACK = 61,    /* sets lo up in the current network namespace */
   /* Privileges */
   COAM_OP_BOUNDING = 70, /* n0 mask of capabilities kept */
@@ -108,6 +110,10 @@ enum coam_op {
 #define COAM_BIND_OPTIONAL 4u  /* a missing source is skipped */
 #define COAM_MOUNT_PLAIN 8u    /* the target itself must not be a symbolic link (proc, sysfs) */
 #define COAM_MOUNT_ON_PROC 16u /* the target may lie on procfs */
+#define COAM_BIND_SOURCE_NOFOLLOW 32u
+#define COAM_BIND_TARGET_NOFOLLOW 64u
+#define COAM_BIND_COPY_SYMLINK 128u /* a source that is a link is made again, not mounted */
+#define COAM_MOUNT_KEEP_MODE 256u   /* tmpfs: the mode of the directory that it covers */
 
 /* Helper -> host, SOCK_SEQPACKET: this record, then `size` bytes; descriptors by SCM_RIGHTS. */
 enum coam_report_kind {

@@ -22,6 +22,7 @@
 #include "base/core/error.h"
 #include "base/core/status_macros.h"
 #include "liboci/runtime/kernel_file.h"
+#include "liboci/runtime/launch/idmap.h"
 #include "liboci/runtime/launch/spawn_child.h"
 
 namespace coaming::run {
@@ -65,7 +66,12 @@ void Reap(int pidfd) {
   }
 }
 
-absl::StatusOr<base::UniqueFd> OpenSlot(const Plan::Slot& slot) {
+absl::StatusOr<base::UniqueFd> OpenSlot(const Plan::Slot& slot, int helper_fd) {
+  if (slot.kind == Plan::Slot::Kind::kProc) {
+    int fd = OpenAt(AT_FDCWD, slot.path.c_str(), O_PATH | O_DIRECTORY);
+    if (fd < 0) return base::FailErrno("run.setup", -fd) << "opening " << slot.path;
+    return base::HighFd(fd);
+  }
   if (slot.kind == Plan::Slot::Kind::kNamespace) {
     int fd = OpenAt(AT_FDCWD, slot.path.c_str(), O_RDONLY);
     if (fd < 0)
@@ -78,9 +84,16 @@ absl::StatusOr<base::UniqueFd> OpenSlot(const Plan::Slot& slot) {
   }
   // kTree: OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC, AT_RECURSIVE
   long fd = syscall(SYS_open_tree, AT_FDCWD, slot.path.c_str(),
-                    1u | static_cast<unsigned>(O_CLOEXEC) | (slot.arg ? 0x8000u : 0u));
+                    1u | static_cast<unsigned>(O_CLOEXEC) |
+                        ((slot.arg & Plan::Slot::kRecursive) ? 0x8000u : 0u) |
+                        ((slot.arg & Plan::Slot::kNoFollow) ? 0x100u : 0u));
+  if (fd < 0 && errno == ENOENT)
+    return base::FailErrno("run.mount", errno)
+           << "cloning the mount of " << slot.path << ": the source does not exist";
   if (fd < 0) return base::FailErrno("run.mount", errno) << "cloning the mount of " << slot.path;
-  return base::HighFd(static_cast<int>(fd));
+  COAM_ASSIGN_OR_RETURN(base::UniqueFd tree, base::HighFd(static_cast<int>(fd)));
+  if (slot.maps_ids()) COAM_RETURN_IF_ERROR(internal::MapTree(slot, tree.get(), helper_fd));
+  return tree;
 }
 
 }  // namespace
@@ -129,7 +142,7 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Start(const Options& options) 
         break;
       case Plan::Slot::Kind::kPidfd: source = options.join_pidfd; break;
       default: {
-        COAM_ASSIGN_OR_RETURN(base::UniqueFd fd, OpenSlot(slot));
+        COAM_ASSIGN_OR_RETURN(base::UniqueFd fd, OpenSlot(slot, options.helper_fd));
         source = fd.get();
         opened.push_back(std::move(fd));
       }

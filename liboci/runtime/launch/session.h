@@ -51,6 +51,8 @@ class Session {
   pid_t pid() const { return pid_; }
   int pidfd() const { return pidfd_.get(); }
   base::UniqueFd TakePidfd() { return std::move(pidfd_); }
+  // The process that becomes the program is not known before a COAM_REPORT_CHILD.
+  bool child_due() const { return child_due_; }
   int sync() const { return sync_.get(); }
   void CloseSync() { sync_.Reset(); }
 

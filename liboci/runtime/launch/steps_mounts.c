@@ -27,7 +27,19 @@ static long check_not_proc(int fd, unsigned flags) {
   return 0;
 }
 
-static int open_target(const char *path, int directory, unsigned flags) {
+/* The target itself, even if it is a link; made if it is not there. */
+static int open_target_nofollow(const char *path, int directory) {
+  const char *name;
+  int parent = parent_in_root(path, &name);
+  if (parent < 0) return parent;
+  int fd = (int)sys_openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+  if (fd != -ENOENT) return fd;
+  long r = directory ? SYS3(__NR_mkdirat, parent, name, 0755)
+                     : SYS4(__NR_mknodat, parent, name, MODE_REG | 0644, 0);
+  return r < 0 ? (int)r : (int)sys_openat(parent, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0);
+}
+
+int open_target(const char *path, int directory, unsigned flags) {
   int fd;
   if (flags & COAM_MOUNT_PLAIN) {
     const char *name;
@@ -41,7 +53,9 @@ static int open_target(const char *path, int directory, unsigned flags) {
     if (fd == -ELOOP) detail("the target is a symbolic link", NULL);
     return fd;
   }
-  fd = (flags & COAM_BIND_NO_CREATE) ? in_root(path, O_PATH) : ensure_in_root(path, directory);
+  fd = (flags & COAM_BIND_TARGET_NOFOLLOW) ? open_target_nofollow(path, directory)
+       : (flags & COAM_BIND_NO_CREATE)     ? in_root(path, O_PATH)
+                                           : ensure_in_root(path, directory);
   if (fd < 0) return fd;
   long r = check_not_proc(fd, flags);
   if (r < 0) {
@@ -51,14 +65,13 @@ static int open_target(const char *path, int directory, unsigned flags) {
   return fd;
 }
 
-static long set_attributes(int fd, uint64_t set, uint64_t clear, uint64_t propagation,
-                           unsigned at_flags) {
+long set_attributes(int fd, uint64_t set, uint64_t clear, uint64_t propagation, unsigned at_flags) {
   if ((set | clear | propagation) == 0) return 0;
   struct mount_attr attr = {set, clear, propagation & MS_TYPES, 0};
   return sys_mount_setattr(fd, at_flags, &attr);
 }
 
-static long put_tree(int tree, int target) {
+long put_tree(int tree, int target) {
   return sys_move_mount(tree, "", target, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH);
 }
 
@@ -75,21 +88,63 @@ static long after_mount(const struct coam_step *s, const char *path, uint64_t pr
   return r;
 }
 
+/* The options with the mode of what is covered behind them, if there is something to cover. */
+static const char *with_mode(const char *path, const char *data, char *buffer, const char *end) {
+  struct statx st;
+  int fd = in_root(path, O_PATH | O_DIRECTORY);
+  if (fd < 0) return data;
+  long r = sys_statx(fd, "", AT_EMPTY_PATH, STATX_MODE, &st);
+  sys_close(fd);
+  if (r < 0) return data;
+  char *p = buffer;
+  if (data && *data) p = text_append(text_append(p, end, data), end, ",");
+  p = text_append(p, end, "mode=");
+  for (int shift = 9; shift >= 0; shift -= 3) {
+    char digit[2] = {(char)('0' + (st.stx_mode >> shift & 7)), 0};
+    p = text_append(p, end, digit);
+  }
+  return buffer;
+}
+
 static long step_mount(const struct coam_step *s) {
-  const char *path = plan_text(s->s[2]);
+  const char *path = plan_text(s->s[2]), *data = plan_text(s->s[3]);
+  char buffer[4096];
+  if (s->flags & COAM_MOUNT_KEEP_MODE) data = with_mode(path, data, buffer, buffer + sizeof buffer);
   int target = open_target(path, 1, s->flags);
   if (target < 0) return target;
   long r = SYS1(__NR_fchdir, target);
-  if (r == 0)
-    r = sys_mount(plan_text(s->s[1]), ".", plan_text(s->s[0]), s->n[0], plan_text(s->s[3]));
+  if (r == 0) r = sys_mount(plan_text(s->s[1]), ".", plan_text(s->s[0]), s->n[0], data);
   sys_close(target);
   forget_parent();
   return r < 0 ? r : after_mount(s, path, s->n[1], s->n[2], s->n[3]);
 }
 
+/* 1 if `source` is a link and `path` now is the same link. */
+static long copy_symlink(const char *source, const char *path) {
+  char text[4096], there[4096];
+  long n = SYS4(__NR_readlinkat, AT_FDCWD, source, text, sizeof text - 1);
+  if (n < 0) return n == -EINVAL ? 0 : n;
+  text[n] = 0;
+  const char *name;
+  int parent = parent_in_root(path, &name);
+  if (parent < 0) return parent;
+  long r = SYS3(__NR_symlinkat, text, parent, name);
+  if (r != -EEXIST) return r < 0 ? r : 1;
+  n = SYS4(__NR_readlinkat, parent, name, there, sizeof there - 1);
+  if (n >= 0) there[n] = 0;
+  if (n >= 0 && text_equal(text, there)) return 1;
+  detail("another file is where the link belongs", NULL);
+  return -EEXIST;
+}
+
 static long step_bind(const struct coam_step *s) {
   const char *source = plan_text(s->s[1]), *path = plan_text(s->s[2]);
   unsigned rec = (s->flags & COAM_BIND_RECURSIVE) ? AT_RECURSIVE : 0, mode = 0;
+  if (s->flags & COAM_BIND_SOURCE_NOFOLLOW) rec |= AT_SYMLINK_NOFOLLOW;
+  if (s->flags & COAM_BIND_COPY_SYMLINK) {
+    long copied = copy_symlink(source, path);
+    if (copied != 0) return copied < 0 ? copied : 0;
+  }
   int tree = s->n[5] != COAM_NO_SLOT
                  ? slot_fd(s->n[5])
                  : (int)sys_open_tree(AT_FDCWD, source, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | rec);
@@ -290,6 +345,7 @@ long step_mounts(const struct coam_step *s) {
     case COAM_OP_PROPAGATION: return sys_mount(NULL, "/", NULL, s->n[0], NULL);
     case COAM_OP_ROOT: return step_root(s);
     case COAM_OP_MOUNT: return step_mount(s);
+    case COAM_OP_TMPCOPYUP: return step_copy_up(s);
     case COAM_OP_BIND: return step_bind(s);
     case COAM_OP_REMOUNT: return step_remount(s);
     case COAM_OP_MASK: return step_mask(s);

@@ -16,6 +16,17 @@ static long step_clone(uint64_t flags) {
   sys_exit(0);
 }
 
+static long wait_host(int with_network) {
+  int fd = -1;
+  if (with_network) {
+    fd = (int)SYS3(__NR_socket, 16 /* AF_NETLINK */, 3 /* SOCK_RAW */ | O_CLOEXEC, 0);
+    if (fd < 0) return fd;
+  }
+  long r = report(COAM_REPORT_NAMESPACES, 0, NULL, fd);
+  if (fd >= 0) sys_close(fd);
+  return r < 0 ? r : wait_for('h');
+}
+
 long step_namespaces(const struct coam_step *s) {
   long r;
   switch (s->op) {
@@ -36,9 +47,7 @@ long step_namespaces(const struct coam_step *s) {
       r = SYS3(__NR_setresgid, s->n[1], s->n[1], s->n[1]);
       return r < 0 ? r : SYS3(__NR_setresuid, s->n[0], s->n[0], s->n[0]);
     case COAM_OP_WAIT_CGROUP: return wait_for('c');
-    case COAM_OP_WAIT_HOST:
-      r = report(COAM_REPORT_NAMESPACES, 0, NULL, -1);
-      return r < 0 ? r : wait_for('h');
+    case COAM_OP_WAIT_HOST: return wait_host(s->flags & 1);
     case COAM_OP_SETSID:
       r = SYS0(__NR_setsid);
       return r == -EPERM ? 0 : r < 0 ? r : 0; /* a leader already */

@@ -4,10 +4,8 @@
 
 #include "liboci/runtime/launch/helper.h"
 
-static long proc_write(const char *path, const char *value) {
+static long write_below(int proc, const char *path, const char *value) {
   struct sys_statfs fs;
-  int proc = (int)sys_openat(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
-  if (proc < 0) return proc;
   long r = SYS2(__NR_fstatfs, proc, &fs);
   if (r == 0 && fs.type != PROC_SUPER_MAGIC) {
     detail("/proc is not procfs", NULL);
@@ -25,6 +23,13 @@ static long proc_write(const char *path, const char *value) {
       sys_close(fd);
     }
   }
+  return r;
+}
+
+static long proc_write(const char *path, const char *value) {
+  int proc = (int)sys_openat(AT_FDCWD, "/proc", O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+  if (proc < 0) return proc;
+  long r = write_below(proc, path, value);
   sys_close(proc);
   return r;
 }
@@ -69,6 +74,9 @@ long step_settings(const struct coam_step *s) {
       return r < 0 ? r : 0;
     }
     case COAM_OP_UMASK: SYS1(__NR_umask, s->n[0]); return 0;
+    case COAM_OP_LABEL_EXEC:
+      /* By the host's procfs: the container's own could send it elsewhere. */
+      return write_below(slot_fd(s->n[0]), text, plan_text(s->s[2]));
     case COAM_OP_LOOPBACK: return loopback_up();
     default: return -ENOSYS;
   }

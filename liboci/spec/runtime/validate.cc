@@ -104,6 +104,15 @@ absl::Status CheckLinux(const Spec& s) {
     if (d.type != "c" && d.type != "b" && d.type != "u" && d.type != "p")
       return Bad("linux.devices", absl::StrCat(d.path, ": unknown type \"", d.type, "\""));
   }
+  for (const auto& [name, device] : l.net_devices) {
+    if (s.FindNamespace("network") == nullptr)
+      return Bad("linux.netDevices", "devices need a network namespace");
+    // IFNAMSIZ with its NUL; the kernel allows no blanks and no path.
+    for (const std::string* n : {&name, &device.name})
+      if (n->size() > 15 || n->find_first_of("/ \t\n") != std::string::npos || HasNul(*n) ||
+          *n == "." || *n == ".." || (n == &name && n->empty()))
+        return Bad("linux.netDevices", absl::StrCat("\"", *n, "\" is not the name of a device"));
+  }
   for (const std::string& p : l.masked_paths)
     if (HasNul(p)) return Bad("linux.maskedPaths", "must not hold a NUL");
   for (const std::string& p : l.readonly_paths)
