@@ -100,7 +100,8 @@ void Print(const char* what, std::vector<double> ms, double whole) {
 
 int main(int argc, char** argv) {
   if (argc < 2) {
-    fprintf(stderr, "usage: soak BUNDLE [--runs N] [--ballast MIB] [--busy THREADS] [--at-once N]\n");
+    fprintf(stderr,
+            "usage: soak BUNDLE [--runs N] [--ballast MIB] [--busy THREADS] [--at-once N]\n");
     return 2;
   }
   const std::string bundle = argv[1];
@@ -130,8 +131,8 @@ int main(int argc, char** argv) {
   };
   in_a_row("100 in a row, small host", 100);
   if (ballast > 0) {
-    char* p = static_cast<char*>(mmap(nullptr, ballast << 20, PROT_READ | PROT_WRITE,
-                                      MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    char* p = static_cast<char*>(
+        mmap(nullptr, ballast << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     if (p == MAP_FAILED) return 1;
     for (size_t at = 0; at < ballast << 20; at += 4096) p[at] = 1;
   }
@@ -154,7 +155,8 @@ int main(int argc, char** argv) {
     std::vector<std::thread> all;
     const double start = NowMs();
     for (size_t i = 0; i < ms.size(); ++i)
-      all.emplace_back([&, i, n = number + static_cast<int>(i)] { ms[i] = Once(**runtime, bundle, n); });
+      all.emplace_back(
+          [&, i, n = number + static_cast<int>(i)] { ms[i] = Once(**runtime, bundle, n); });
     for (std::thread& t : all) t.join();
     number += at_once;
     Print("at once, busy host", std::move(ms), NowMs() - start);
