@@ -42,9 +42,11 @@ TEST_CASE("CVE-2019-5736: a container that gets hold of the helper's file cannot
   std::unique_ptr<Container> c =
       REQUIRE_VALUE(runtime->Create(op, b.Options(TestBundle::SpecOf({"sleep", "1000"}))));
   ExecOptions o;
-  o.process = c->DefaultExecProcess({"sh", "-c",
-                                     "exec 3</proc/1/exe || exit; echo held; read go; "
-                                     "echo x > /proc/self/fd/3 && echo written; echo done"});
+  o.process = c->DefaultExecProcess(
+      {"sh", "-c",
+       "exec 3</proc/1/exe || exit; echo held; read go; "
+       "echo x > /proc/self/fd/3 && echo written; echo x 1<> /proc/self/fd/3 && echo written; "
+       "echo done"});
   o.in.kind = o.out.kind = Stdio::Kind::kPipe;
   o.err.kind = Stdio::Kind::kNull;
   std::unique_ptr<ExecProcess> attacker = REQUIRE_VALUE(c->Exec(op, o));
