@@ -99,7 +99,7 @@ absl::Status Resctrl::Create() {
                    "control)")
                .Detail("spec.member", "linux.intelRdt")
            << "linux.intelRdt: no resctrl file system is mounted on this host";
-  bool made = name != "/" && mkdir(Class().c_str(), 0755) == 0;
+  bool made = name != "/" && mkdirat(AT_FDCWD, Class().c_str(), 0755) == 0;
   if (!made && name != "/") {
     if (errno != EEXIST) return base::FailErrno("run.rdt", errno) << "making the class " << Class();
     // A class of the container's own name is the container's own.
@@ -107,8 +107,8 @@ absl::Status Resctrl::Create() {
   }
   absl::Status done = Prepare(made);
   if (!done.ok()) {
-    if (rdt_->enable_monitoring) rmdir(Group().c_str());
-    if (made) rmdir(Class().c_str());
+    if (rdt_->enable_monitoring) unlinkat(AT_FDCWD, Group().c_str(), AT_REMOVEDIR);
+    if (made) unlinkat(AT_FDCWD, Class().c_str(), AT_REMOVEDIR);
   }
   return done;
 }
@@ -133,7 +133,7 @@ absl::Status Resctrl::Prepare(bool made) {
   for (const std::string& line : lines)
     if (int error = WriteLine(file, line); error != 0)
       return base::FailErrno("run.rdt", error) << "writing \"" << line << "\" to " << file;
-  if (rdt_->enable_monitoring && mkdir(Group().c_str(), 0755) != 0)
+  if (rdt_->enable_monitoring && mkdirat(AT_FDCWD, Group().c_str(), 0755) != 0)
     return base::FailErrno("run.rdt", errno) << "making the monitoring group " << Group();
   return absl::OkStatus();
 }
@@ -149,9 +149,11 @@ absl::Status Resctrl::Attach(pid_t pid) const {
 
 absl::Status Resctrl::Remove() const {
   if (rdt_ == nullptr || mount_.empty()) return absl::OkStatus();
-  if (rdt_->enable_monitoring && rmdir(Group().c_str()) != 0 && errno != ENOENT)
+  if (rdt_->enable_monitoring && unlinkat(AT_FDCWD, Group().c_str(), AT_REMOVEDIR) != 0 &&
+      errno != ENOENT)
     return base::FailErrno("run.rdt", errno) << "removing " << Group();
-  if (rdt_->clos_id.empty() && rmdir(Class().c_str()) != 0 && errno != ENOENT)
+  if (rdt_->clos_id.empty() && unlinkat(AT_FDCWD, Class().c_str(), AT_REMOVEDIR) != 0 &&
+      errno != ENOENT)
     return base::FailErrno("run.rdt", errno) << "removing " << Class();
   return absl::OkStatus();
 }
