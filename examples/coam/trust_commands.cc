@@ -210,11 +210,11 @@ int Inspect(Invocation& in) {
 
 int Sign(Invocation& in) {
   const std::string image = "docker://" + WithoutTransport(in.args[0]);
-  const Options open = in.MakeOptions("oci.open"), ask = in.MakeOptions("oci.registry");
-  if (in.context() == nullptr || !open || !ask) return 2;
+  const Options open = in.MakeOptions("oci.open");
+  if (in.context() == nullptr || !open) return 2;
   Error error;
   Image found;
-  Buf digest, roles;
+  Buf roles;
   // The login is read once: what a tag points to and its size come from one look.
   if (coam_oci_open(in.context(), image.c_str(), open.get(), Take(found), Take(error)) != COAM_OK)
     return in.Fail(error, in.args[0]);

@@ -173,6 +173,28 @@ TEST_CASE("notary: a pinned root that has expired is followed by the one it sign
   CHECK(now.root.version == 2);
 }
 
+TEST_CASE("notary: roots on the way may be as old as they are, and pins are for the first alone",
+          "[libtrust][notary]") {
+  World w;
+  const std::string first = w.Now().root.roles.at("root").keyids.at(0);
+  const Pins pins{.certificates = {{w.gun, {first}}}, .trust_on_first_use = false};
+  MemoryCache cache;
+  REQUIRE_OK(w.Update(cache, pins));
+  // The second root is held by a certificate for one day, the third by one for ten years.
+  const auto certify = [&](const Key& key, int64_t days) {
+    const int64_t now_s = w.NowNs() / 1000000000;
+    return REQUIRE_VALUE(KeyOfPem(REQUIRE_VALUE(
+        MakeSigningCertificate(*w.keys.Get(key.id), w.gun, now_s, now_s + days * 86400))));
+  };
+  const Key brief = certify(w.keys.Make(), 1), lasting = certify(w.keys.Make(), 3650);
+  w.Change({{"create", "root", "role", "root", WriteRoleChange("root", {brief})}});
+  w.Change({{"create", "root", "role", "root", WriteRoleChange("root", {lasting})}});
+  w.clock.AdvanceMs(int64_t{3} * 86400 * 1000);
+  CHECK(REQUIRE_VALUE(w.Update(cache, pins)).root.version == 3);
+  MemoryCache empty;
+  REQUIRE_REASON(w.Update(empty, pins), "notary.root");
+}
+
 TEST_CASE("notary: pins decide about the first root", "[libtrust][notary]") {
   World w;
   const std::string id = w.Now().root.roles.at("root").keyids.at(0);

@@ -67,6 +67,23 @@ absl::Status NoLeaves() {
       .Hint("the root's certificates have expired or are made out to another name; ask the owner");
 }
 
+absl::Status CheckFollows(const Metadata& previous, const Metadata& next, std::string_view gun) {
+  const absl::Status by_old = CheckBy(LeavesOf(previous, gun, std::nullopt), previous, next);
+  if (by_old.ok()) return by_old;
+  return (Fail("notary.root") << gun
+                              << ": could not rotate trust to a new trusted root: it is not "
+                                 "signed by the root that is pinned")
+      .Hint("if the owner began anew, remove the trust data kept for this name; else it is forged")
+      .Cause(by_old);
+}
+
+absl::Status CheckBySelf(const std::map<std::string, Chain>& leaves, const Metadata& root,
+                         std::string_view gun) {
+  const absl::Status by_self = CheckBy(leaves, root, root);
+  if (by_self.ok()) return by_self;
+  return (Fail("notary.root") << gun << ": failed to validate integrity of roots").Cause(by_self);
+}
+
 const std::vector<std::string>* PinnedIds(const Pins& pins, std::string_view gun) {
   if (auto it = pins.certificates.find(std::string(gun)); it != pins.certificates.end())
     return &it->second;
@@ -93,12 +110,12 @@ const std::string* PinnedAuthority(const Pins& pins, std::string_view gun) {
 }
 
 // Drops the certificates that the pins do not allow.
-absl::Status ApplyPins(const Pins& pins, std::string_view gun, bool first, int64_t now_s,
+absl::Status ApplyPins(const Pins& pins, std::string_view gun, int64_t now_s,
                        std::map<std::string, Chain>* leaves) {
   const std::vector<std::string>* ids = PinnedIds(pins, gun);
   const std::string* authority = ids == nullptr ? PinnedAuthority(pins, gun) : nullptr;
   if (ids == nullptr && authority == nullptr) {
-    if (pins.trust_on_first_use || !first) return absl::OkStatus();
+    if (pins.trust_on_first_use) return absl::OkStatus();
     return (Fail("notary.root") << gun
                                 << ": no trust pinning speaks of it, and trust on first use "
                                    "is off")
@@ -133,20 +150,18 @@ absl::Status CheckRoot(const Metadata* previous, const Metadata& next, std::stri
   std::map<std::string, Chain> leaves = LeavesOf(next, gun, now_s);
   if (leaves.empty()) return NoLeaves();
   if (previous != nullptr) {
-    const absl::Status by_old = CheckBy(LeavesOf(*previous, gun, std::nullopt), *previous, next);
-    if (!by_old.ok())
-      return (Fail("notary.root") << gun
-                                  << ": could not rotate trust to a new trusted root: it is "
-                                     "not signed by the root that is pinned")
-          .Hint(
-              "if the owner began anew, remove the trust data kept for this name; else it is "
-              "forged")
-          .Cause(by_old);
+    COAM_RETURN_IF_ERROR(CheckFollows(*previous, next, gun));
+  } else {
+    COAM_RETURN_IF_ERROR(ApplyPins(pins, gun, now_s, &leaves));
   }
-  COAM_RETURN_IF_ERROR(ApplyPins(pins, gun, previous == nullptr, now_s, &leaves));
-  const absl::Status by_self = CheckBy(leaves, next, next);
-  if (by_self.ok()) return by_self;
-  return (Fail("notary.root") << gun << ": failed to validate integrity of roots").Cause(by_self);
+  return CheckBySelf(leaves, next, gun);
+}
+
+absl::Status CheckStep(const Metadata& previous, const Metadata& next, std::string_view gun) {
+  const std::map<std::string, Chain> leaves = LeavesOf(next, gun, std::nullopt);
+  if (leaves.empty()) return NoLeaves();
+  COAM_RETURN_IF_ERROR(CheckFollows(previous, next, gun));
+  return CheckBySelf(leaves, next, gun);
 }
 
 absl::Status CheckKept(const Metadata& root, std::string_view gun) {

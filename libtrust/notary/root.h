@@ -26,11 +26,13 @@ struct Pins {
   bool trust_on_first_use = true;
 };
 
-// CheckRoot judges `next`: signed by the threshold of its own certificates that are valid at `now_s`,
-// name the GUN and fit the pins; and, if there is a `previous`, by the threshold of that one's
-// certificates, whose age then does not count. Errors: notary.root, tuf.invalid.
+// CheckRoot judges `next`: signed by the threshold of its own certificates that are valid at `now_s` and
+// name the GUN; and by the threshold of the certificates of `previous`, whose age does not count, or, if
+// there is none, by certificates that fit the pins. Errors: notary.root.
 absl::Status CheckRoot(const Metadata* previous, const Metadata& next, std::string_view gun,
                        const Pins& pins, int64_t now_s);
+// CheckStep is CheckRoot for a root on the way from one to another: its own age does not count either.
+absl::Status CheckStep(const Metadata& previous, const Metadata& next, std::string_view gun);
 // CheckKept judges a root that was pinned before, read back: its own signatures and names, without ages.
 absl::Status CheckKept(const Metadata& root, std::string_view gun);
 // RootIsCurrent is true if enough certificates of an accepted root are still valid.

@@ -87,7 +87,7 @@ absl::Status Updater::StepTo(Metadata latest, const base::Op& op) {
       if (next.version != v)
         return Fail("tuf.version")
                << options_.gun << ": root " << v << " says it is version " << next.version;
-      COAM_RETURN_IF_ERROR(CheckRoot(&step, next, options_.gun, options_.pins, now_s));
+      COAM_RETURN_IF_ERROR(CheckStep(step, next, options_.gun));
       step = std::move(next);
     }
     s = CheckRoot(&step, latest, options_.gun, options_.pins, now_s);
