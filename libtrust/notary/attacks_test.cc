@@ -194,6 +194,26 @@ TEST_CASE("notary attack: a delegation does not reach beyond its paths or its br
   }
 }
 
+TEST_CASE("notary attack: an older delegated role under a newer snapshot is a rollback",
+          "[libtrust][notary]") {
+  World w;
+  const Key a = w.keys.Make();
+  w.Change({Delegate("targets/qa", {a}, {""})});
+  w.Change({AddBytes("targets/qa", "v1", "one")});
+  Metadata old = w.Now().targets.at("targets/qa");
+  w.Change({AddBytes("targets/qa", "v1", "two")});
+  MemoryCache cache;
+  REQUIRE_OK(w.Update(cache));
+  w.Forge(old, {a});
+  REQUIRE_REASON(w.Update(cache), "tuf.rollback");
+  // Nor does one count that the delegation's key did not sign.
+  Metadata forged = old;
+  forged.version = 9;
+  forged.targets["v1"] = MetaOf("evil");
+  w.Forge(forged, {w.targets_key});
+  CHECK_FALSE(REQUIRE_VALUE(w.Update(cache)).Find("v1", {}));
+}
+
 TEST_CASE("notary attack: a mixed-up timestamp, snapshot or targets does not fit",
           "[libtrust][notary]") {
   Scene s;
@@ -276,6 +296,19 @@ TEST_CASE("notary attack: endless data end at what is signed", "[libtrust][notar
   s.w.files[hash] = s.w.files.at("targets") + std::string(1 << 20, ' ');
   MemoryCache empty;
   REQUIRE_REASON(s.w.Update(empty), "tuf.mismatch");
+  // A length is a cap, beside the hashes.
+  FileMeta meta = MetaOf("twelve bytes");
+  REQUIRE_OK(CheckHashes("twelve bytes", meta, "x"));
+  meta.length = 13;
+  REQUIRE_OK(CheckHashes("twelve bytes", meta, "x"));
+  meta.length = 11;
+  REQUIRE_REASON(CheckHashes("twelve bytes", meta, "x"), "tuf.mismatch");
+  // All known hashes count, and one must be known.
+  meta.length = 12;
+  meta.hashes["sha512"] = std::string(64, 'x');
+  REQUIRE_REASON(CheckHashes("twelve bytes", meta, "x"), "tuf.mismatch");
+  meta.hashes = {{"sha3-256", "x"}};
+  REQUIRE_REASON(CheckHashes("twelve bytes", meta, "x"), "tuf.mismatch");
 }
 
 TEST_CASE("notary attack: a version driven to the end is undone by new keys",

@@ -65,6 +65,30 @@ class LoginTest(Base):
                             for s in proxy.scopes), proxy.scopes)
 
 
+class KeyFileTest(Base):
+    def test_a_key_file_under_another_keys_name_signs_nothing(self):
+        self.begin()
+        files = {}
+        for role, _, key_id in self.owner.keys():
+            files[role] = f"{self.owner.dir}/private/{key_id}.key"
+        with open(files["snapshot"], "rb") as file:
+            snapshot = file.read()
+        with open(files["targets"], "wb") as out:
+            out.write(snapshot)
+        said = self.owner.refused("add", "-p", self.gun, "v2", self.file)
+        self.assertIn("holds the key", said)
+        self.assertEqual(set(self.owner.targets(self.gun)), {"v1"})
+
+    def test_a_damaged_key_file_is_told_and_the_rest_goes_on(self):
+        self.begin()
+        path = f"{self.owner.dir}/private/{'0' * 64}.key"
+        for junk in (b"", b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nrole: root\n", b"\0" * 100):
+            with open(path, "wb") as out:
+                out.write(junk)
+            self.assertEqual(len(self.owner.keys()), 3)
+        self.assertEqual(set(self.owner.targets(self.gun)), {"v1"})
+
+
 class BadServerTest(Base):
     """Each change is refused by both clients, except where the comment says so."""
 
