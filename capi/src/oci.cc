@@ -53,6 +53,7 @@ absl::StatusOr<coam_oci_image*> Open(const base::Op& op, const std::string& text
   COAM_ASSIGN_OR_RETURN(oci::Web web, capi::OpenWeb(op, opt, threads));
   oci::OpenOptions open;
   COAM_ASSIGN_OR_RETURN(open.platform, capi::ReadPlatform(opt));
+  COAM_ASSIGN_OR_RETURN(open.trust, capi::ReadTrust(op, opt));
   COAM_ASSIGN_OR_RETURN(auto image, oci::Image::Open(op, web.env, name, open));
   return new coam_oci_image(std::move(web), std::move(image));
 }
@@ -70,7 +71,7 @@ absl::StatusOr<coam_oci_image*> Pull(const base::Op& op, const std::string& text
     to.name = from.transport == "docker" ? from.reference.Familiar() : from.name;
   }
   COAM_ASSIGN_OR_RETURN(oci::Web web, capi::OpenWeb(op, opt, threads));
-  COAM_ASSIGN_OR_RETURN(oci::CopyOptions copy, capi::ReadCopyOptions(opt));
+  COAM_ASSIGN_OR_RETURN(oci::CopyOptions copy, capi::ReadCopyOptions(op, opt));
   COAM_RETURN_IF_ERROR(oci::Copy(op, web.env, from, to, copy).status());
   oci::OpenOptions open;
   open.platform = copy.platform;

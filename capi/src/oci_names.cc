@@ -33,7 +33,8 @@ absl::StatusOr<coam_buf*> Copy(const base::Op& op, const std::string& from_text,
   COAM_ASSIGN_OR_RETURN(const auto opt, capi::OptionReader::For(kCopy, options));
   COAM_ASSIGN_OR_RETURN(oci::ImageName from, oci::ImageName::Parse(from_text));
   COAM_ASSIGN_OR_RETURN(oci::ImageName to, oci::ImageName::Parse(to_text));
-  COAM_ASSIGN_OR_RETURN(oci::CopyOptions copy, capi::ReadCopyOptions(opt));
+  COAM_ASSIGN_OR_RETURN(oci::CopyOptions copy, capi::ReadCopyOptions(op, opt));
+  COAM_RETURN_IF_ERROR(capi::ReadSigning(op, opt, to, &copy));
   copy.extra_tags = opt.List("additional-tag");
   COAM_ASSIGN_OR_RETURN(oci::Web web, capi::OpenWeb(op, opt, threads));
   web.env.registry.chunk_bytes = opt.Int("chunk-size");
@@ -146,6 +147,28 @@ coam_code coam_oci_referrers(coam_context* context, const char* name, const char
                           oci::ListReferrers(call.op(), asked.web.env, asked.name,
                                              artifact_type == nullptr ? "" : artifact_type));
     *ret_json = new coam_buf(oci::DescribeDescriptors(asked.name, list));
+    return absl::OkStatus();
+  });
+}
+
+coam_code coam_oci_policy_explain(coam_context* context, const char* name,
+                                  const coam_options* options, coam_buf** ret_json,
+                                  coam_error** ret_error) {
+  return COAM_BOUNDARY(ret_error, {
+    COAM_RETURN_IF_ERROR(capi::NotNull(name, "name"));
+    COAM_RETURN_IF_ERROR(capi::NotNull(ret_json, "ret_json"));
+    COAM_ASSIGN_OR_RETURN(const auto opt, capi::OptionReader::For("oci.open", options));
+    const capi::Call call(context, options);
+    COAM_ASSIGN_OR_RETURN(const auto trust, capi::ReadTrust(call.op(), opt));
+    if (trust == nullptr) {
+      return base::Fail("core.invalid_argument") << "the options name no policy";
+    }
+    COAM_ASSIGN_OR_RETURN(const oci::ImageName parsed, oci::ImageName::Parse(name));
+    COAM_ASSIGN_OR_RETURN(const auto platform, capi::ReadPlatform(opt));
+    COAM_ASSIGN_OR_RETURN(const oci::Web web,
+                          capi::OpenWeb(call.op(), opt, capi::AllowsThreads(context)));
+    COAM_ASSIGN_OR_RETURN(std::string json, trust->Explain(call.op(), web.env, parsed, platform));
+    *ret_json = new coam_buf(std::move(json));
     return absl::OkStatus();
   });
 }

@@ -8,6 +8,7 @@
 #include "base/core/error.h"
 #include "base/core/status_macros.h"
 #include "capi/src/modules.h"
+#include "libtrust/client/image_signer.h"
 
 namespace coaming::capi {
 namespace {
@@ -34,13 +35,21 @@ using enum OptionType;
 #define COAM_PLATFORM_ROW \
   { "platform", kString, "", "1.0", "os/architecture[/variant] to choose (default: the host's)" }
 
+// What every call that uses an image takes, to be sure of it first.
+#define COAM_TRUST_ROWS                                                                          \
+  {"policy", kPath, "", "1.0", "policy.json that the image must satisfy; without, any will do"}, \
+      {"policy-json", kString, "", "1.0", "text of such a policy instead of its path"}, {        \
+    "registries-d", kPath, "", "1.0", "directory of registries.d files: where signatures are"    \
+  }
+
 constexpr OptionRow kRegistryRows[] = {COAM_REGISTRY_ROWS};
 
-constexpr OptionRow kOpenRows[] = {COAM_PLATFORM_ROW, COAM_REGISTRY_ROWS};
+constexpr OptionRow kOpenRows[] = {COAM_PLATFORM_ROW, COAM_TRUST_ROWS, COAM_REGISTRY_ROWS};
 
 constexpr OptionRow kPullRows[] = {
     COAM_PLATFORM_ROW,
     {"all", kBool, "false", "1.0", "all images of an index; the host's is then opened"},
+    COAM_TRUST_ROWS,
     COAM_REGISTRY_ROWS,
 };
 
@@ -48,7 +57,13 @@ constexpr OptionRow kCopyRows[] = {
     COAM_PLATFORM_ROW,
     {"all", kBool, "false", "1.0", "all images of an index, and the index"},
     {"additional-tag", kList, "", "1.0", "one more name for the image at its destination"},
+    {"sign-by", kPath, "", "1.0", "OpenPGP secret key to sign the copy with (simple signing)"},
+    {"sign-by-sigstore-private-key", kPath, "", "1.0",
+     "private key in PEM to sign the copy with as cosign does"},
+    {"sign-passphrase-file", kPath, "", "1.0", "file whose first line opens these keys"},
+    {"sign-identity", kString, "", "1.0", "name that is signed (default: the destination's)"},
     {"chunk-size", kSize, "0", "1.0", "push blobs in pieces of this size; 0: each in one"},
+    COAM_TRUST_ROWS,
     COAM_REGISTRY_ROWS,
 };
 
@@ -150,14 +165,48 @@ absl::StatusOr<std::optional<oci::Platform>> ReadPlatform(const OptionReader& op
   return std::optional<oci::Platform>(std::move(platform));
 }
 
-absl::StatusOr<oci::CopyOptions> ReadCopyOptions(const OptionReader& options) {
+absl::StatusOr<std::shared_ptr<const oci::ImageTrust>> ReadTrust(const base::Op& op,
+                                                                 const OptionReader& options) {
+  if (options.Has("registries-d") && !options.Has("policy") && !options.Has("policy-json") &&
+      !options.Has("sign-by") && !options.Has("sign-by-sigstore-private-key")) {
+    return base::Fail("core.invalid_argument")
+           << "registries-d says where signatures are, but no policy asks for them";
+  }
+  return oci::ImageTrust::Load(op, {.policy_path = options.String("policy"),
+                                    .policy_json = options.String("policy-json"),
+                                    .registries_dir = options.String("registries-d")});
+}
+
+absl::StatusOr<oci::CopyOptions> ReadCopyOptions(const base::Op& op, const OptionReader& options) {
   oci::CopyOptions out;
+  COAM_ASSIGN_OR_RETURN(out.trust, ReadTrust(op, options));
   COAM_ASSIGN_OR_RETURN(out.platform, ReadPlatform(options));
   out.all = options.Bool("all");
   if (out.all && out.platform.has_value()) {
     return base::Fail("core.invalid_argument") << "all images, or one of a platform: not both";
   }
   return out;
+}
+
+absl::Status ReadSigning(const base::Op& op, const OptionReader& options, const oci::ImageName& to,
+                         oci::CopyOptions* out) {
+  COAM_ASSIGN_OR_RETURN(
+      out->sign,
+      trust::LoadImageSigner({.openpgp_key = options.String("sign-by"),
+                              .sigstore_key = options.String("sign-by-sigstore-private-key"),
+                              .passphrase_file = options.String("sign-passphrase-file")},
+                             op));
+  if (!out->sign) return absl::OkStatus();
+  out->sign_identity = options.String("sign-identity");
+  if (out->sign_identity.empty()) {
+    if (to.transport != "docker") {
+      return base::Fail("core.invalid_argument")
+             << to.ToString() << " has no name that could be signed; give sign-identity";
+    }
+    out->sign_identity = to.reference.ToString();
+  }
+  COAM_ASSIGN_OR_RETURN(out->stores, oci::LoadStores(op, options.String("registries-d")));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<oci::UnpackOptions> ReadUnpackOptions(const OptionReader& options) {

@@ -2,6 +2,7 @@
 #ifndef COAMING_CAPI_SRC_OCI_OPTIONS_H_
 #define COAMING_CAPI_SRC_OCI_OPTIONS_H_
 
+#include <memory>
 #include <optional>
 
 #include "absl/status/statusor.h"
@@ -16,7 +17,13 @@ namespace coaming::capi {
 // OpenWeb makes the transport and the Env that the options ask for. `threads`: of the context.
 absl::StatusOr<oci::Web> OpenWeb(const base::Op& op, const OptionReader& options, bool threads);
 absl::StatusOr<std::optional<oci::Platform>> ReadPlatform(const OptionReader& options);
-absl::StatusOr<oci::CopyOptions> ReadCopyOptions(const OptionReader& options);
+// ReadTrust reads the policy that the options name; null if none.
+absl::StatusOr<std::shared_ptr<const oci::ImageTrust>> ReadTrust(const base::Op& op,
+                                                                 const OptionReader& options);
+absl::StatusOr<oci::CopyOptions> ReadCopyOptions(const base::Op& op, const OptionReader& options);
+// ReadSigning reads the keys that "oci.copy" names, for the destination `to`.
+absl::Status ReadSigning(const base::Op& op, const OptionReader& options, const oci::ImageName& to,
+                         oci::CopyOptions* out);
 absl::StatusOr<oci::UnpackOptions> ReadUnpackOptions(const OptionReader& options);
 absl::StatusOr<oci::BuildOptions> ReadBuildOptions(const OptionReader& options);
 

@@ -100,6 +100,7 @@ std::span<const Command> CoamCommands() {
              CniCommands(),
              SigCommands(),
              TufCommands(),
+             PolicyCommands(),
              TrustCommands(),
              RunCommands(),
              std::span<const Command>(kCommands),

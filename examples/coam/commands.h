@@ -26,6 +26,7 @@ std::span<const Command> CniCommands();
 std::span<const Command> CnitoolCommands();
 std::span<const Command> SigCommands();
 std::span<const Command> TufCommands();
+std::span<const Command> PolicyCommands();
 std::span<const Command> TrustCommands();
 std::span<const Command> NotaryCommands();
 std::span<const Command> NotaryKeyCommands();

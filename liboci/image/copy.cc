@@ -17,8 +17,17 @@ constexpr int kMaxNesting = 8;
 
 class Copier {
  public:
-  Copier(const base::Op& op, ImageSource& source, ImageSink& sink, Copied* copied)
-      : op_(op), source_(source), sink_(sink), copied_(copied) {}
+  Copier(const base::Op& op, const ImageName& from, const CopyOptions& options, ImageSource& source,
+         ImageSink& sink, Copied* copied)
+      : op_(op), from_(from), options_(options), source_(source), sink_(sink), copied_(copied) {}
+
+  // Sign has the signer, if there is one, sign a manifest for the destination's name.
+  absl::Status Sign(const Descriptor& d, bool root) {
+    if (!options_.sign) return absl::OkStatus();
+    COAM_ASSIGN_OR_RETURN(const auto signatures,
+                          options_.sign(d.digest.str(), options_.sign_identity));
+    return sink_.PutSignatures(op_, d, root, signatures, options_.stores);
+  }
 
   // What a manifest or index names goes to the sink; the document itself is the caller's.
   absl::Status CopyBelow(const Descriptor& d, std::string_view bytes, int depth) {
@@ -42,7 +51,11 @@ class Copier {
         continue;
       }
       COAM_ASSIGN_OR_RETURN(std::string inner, source_.ReadDocument(op_, entry));
+      if (options_.trust != nullptr) {
+        COAM_RETURN_IF_ERROR(options_.trust->Check(op_, source_, from_, entry));
+      }
       COAM_RETURN_IF_ERROR(CopyBelow(entry, inner, depth + 1));
+      COAM_RETURN_IF_ERROR(Sign(entry, false));
       COAM_RETURN_IF_ERROR(sink_.PutManifest(op_, entry, inner));
     }
     open_.erase(d.digest);
@@ -66,6 +79,8 @@ class Copier {
   }
 
   const base::Op& op_;
+  const ImageName& from_;
+  const CopyOptions& options_;
   ImageSource& source_;
   ImageSink& sink_;
   Copied* copied_;
@@ -85,14 +100,14 @@ absl::StatusOr<Copied> Copy(const base::Op& op, const Env& env, const ImageName&
   std::string bytes;
   if (options.all) {
     COAM_ASSIGN_OR_RETURN(ManifestAnswer root, source->Root(op));
-    if (options.check) {
-      COAM_RETURN_IF_ERROR(options.check(op, from, root.descriptor, root.bytes));
+    if (options.trust != nullptr) {
+      COAM_RETURN_IF_ERROR(options.trust->Check(op, *source, from, root.descriptor));
     }
     copied.descriptor = std::move(root.descriptor);
     bytes = std::move(root.bytes);
   } else {
     ImageDocuments documents;
-    OpenOptions open{options.platform, options.check};
+    OpenOptions open{options.platform, options.trust};
     absl::Status loaded = LoadImage(op, *source, from, open, &documents);
     if (!loaded.ok()) return base::Wrap(loaded, from.ToString());
     copied.descriptor = std::move(documents.descriptor);
@@ -106,13 +121,14 @@ absl::StatusOr<Copied> Copy(const base::Op& op, const Env& env, const ImageName&
   plain.size = d.size;
   d = std::move(plain);
 
-  Copier copier(op, *source, *sink, &copied);
+  Copier copier(op, from, options, *source, *sink, &copied);
   COAM_RETURN_IF_ERROR(copier.CopyBelow(d, bytes, 0));
   if (to.transport == "docker" && !to.reference.digest.empty() && to.reference.digest != d.digest) {
     return base::Fail("core.invalid_argument")
            << "the image is " << d.digest.str() << " and cannot be pushed as "
            << to.reference.digest.str();
   }
+  COAM_RETURN_IF_ERROR(copier.Sign(d, true));
   COAM_RETURN_IF_ERROR(sink->Commit(op, d, bytes, options.extra_tags));
   return copied;
 }

@@ -76,17 +76,14 @@ class Chooser {
 
 }  // namespace
 
-absl::Status LoadImage(const base::Op& op, ImageSource& source, const ImageName& name,
-                       const OpenOptions& options, ImageDocuments* out) {
+absl::Status ChooseManifest(const base::Op& op, ImageSource& source,
+                            const std::optional<Platform>& platform, ImageDocuments* out) {
   COAM_ASSIGN_OR_RETURN(ManifestAnswer root, source.Root(op));
   out->root = std::move(root.descriptor);
   out->root_bytes = std::move(root.bytes);
-  if (options.check) {
-    COAM_RETURN_IF_ERROR(options.check(op, name, out->root, out->root_bytes));
-  }
   MediaKind kind = KindOfMediaType(out->root.media_type);
   if (kind == MediaKind::kIndex) {
-    Platform want = options.platform.value_or(Platform::Host());
+    Platform want = platform.value_or(Platform::Host());
     Chooser chooser(op, source, want);
     COAM_ASSIGN_OR_RETURN(out->descriptor, chooser.Choose(out->root, out->root_bytes, 0));
     COAM_ASSIGN_OR_RETURN(out->manifest_bytes, source.ReadDocument(op, out->descriptor));
@@ -98,6 +95,15 @@ absl::Status LoadImage(const base::Op& op, ImageSource& source, const ImageName&
   } else {
     return base::Fail("oci.unsupported")
            << "media type " << out->root.media_type << " is neither a manifest nor an index";
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LoadImage(const base::Op& op, ImageSource& source, const ImageName& name,
+                       const OpenOptions& options, ImageDocuments* out) {
+  COAM_RETURN_IF_ERROR(ChooseManifest(op, source, options.platform, out));
+  if (options.trust != nullptr) {
+    COAM_RETURN_IF_ERROR(options.trust->Check(op, source, name, out->descriptor));
   }
   COAM_ASSIGN_OR_RETURN(
       out->manifest, ParseManifest(out->manifest_bytes, out->descriptor.media_type, op.limits()));

@@ -14,7 +14,6 @@
 #define COAMING_LIBOCI_IMAGE_IMAGE_H_
 
 #include <cstdint>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -25,6 +24,7 @@
 #include "absl/status/statusor.h"
 #include "base/core/op.h"
 #include "liboci/image/name.h"
+#include "liboci/image/trust.h"
 #include "liboci/layer/ids.h"
 #include "liboci/registry/registry.h"
 #include "liboci/spec/image/types.h"
@@ -45,15 +45,9 @@ struct Env {
   bool threads = true;  // false: inflate and write on the calling thread
 };
 
-// SourceCheck is asked before an image's layers are used: the seam for signature policy. `bytes` are
-// those of the manifest that was named (an index if it is one). A failure refuses the image.
-using SourceCheck =
-    std::function<absl::Status(const base::Op& op, const ImageName& name,
-                               const Descriptor& descriptor, std::string_view bytes)>;
-
 struct OpenOptions {
-  std::optional<Platform> platform;  // to choose from an index; none: the host's
-  SourceCheck check;
+  std::optional<Platform> platform;         // to choose from an index; none: the host's
+  std::shared_ptr<const ImageTrust> trust;  // null: any image is taken
 };
 
 struct UnpackOptions {
@@ -111,9 +105,15 @@ class Image {
 };
 
 struct CopyOptions {
-  std::optional<Platform> platform;  // one image out of an index...
-  bool all = false;                  // ... or the index with everything it names
-  SourceCheck check;
+  std::optional<Platform> platform;         // one image out of an index...
+  bool all = false;                         // ... or the index with everything it names
+  std::shared_ptr<const ImageTrust> trust;  // null: any image is taken
+  // Signs what is copied, each manifest of it, for the name `sign_identity` ("": the destination's);
+  // the signatures go to the destination before its name does: for docker:// to the lookaside store or
+  // the tag sha256-HEX.sig, as `stores` say, for dir: beside the image.
+  trust::ImageSigner sign;
+  std::string sign_identity;
+  trust::SignatureStores stores;
   std::vector<std::string> extra_tags;  // more names for the same image at the destination
 };
 

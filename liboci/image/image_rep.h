@@ -3,6 +3,7 @@
 #define COAMING_LIBOCI_IMAGE_IMAGE_REP_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "liboci/image/image.h"
@@ -26,6 +27,9 @@ struct Image::Rep {
 
 absl::StatusOr<std::unique_ptr<ImageSource>> OpenSource(const base::Op& op, const Env& env,
                                                         const ImageName& name);
+// ChooseManifest fills in root and manifest, chosen by platform (none: the host's) from an index.
+absl::Status ChooseManifest(const base::Op& op, ImageSource& source,
+                            const std::optional<Platform>& platform, ImageDocuments* out);
 // LoadImage reads and verifies the manifest, chosen by platform, and the config.
 absl::Status LoadImage(const base::Op& op, ImageSource& source, const ImageName& name,
                        const OpenOptions& options, ImageDocuments* out);

@@ -92,6 +92,17 @@ absl::Status ImageSource::FetchBlobs(const base::Op& op, std::span<const Registr
   return absl::OkStatus();
 }
 
+absl::Status ImageSink::PutSignatures(const base::Op& op, const Descriptor& d, bool root,
+                                      const std::vector<trust::PolicySignature>& signatures,
+                                      const trust::SignatureStores& stores) {
+  return base::Fail("policy.store") << "an image layout or archive has no place for signatures";
+}
+
+absl::StatusOr<std::vector<trust::PolicySignature>> ImageSource::Signatures(
+    const base::Op& op, const Descriptor& d, const trust::SignatureStores& stores) {
+  return std::vector<trust::PolicySignature>();
+}
+
 absl::StatusOr<std::vector<Descriptor>> ImageSource::Referrers(const base::Op& op,
                                                                const Descriptor& d,
                                                                std::string_view artifact_type) {

@@ -37,6 +37,9 @@ class ImageSource {
   virtual absl::Status FetchBlobs(const base::Op& op, std::span<const Registry::BlobJob> jobs);
   virtual absl::StatusOr<std::vector<Descriptor>> Referrers(const base::Op& op, const Descriptor& d,
                                                             std::string_view artifact_type);
+  // Signatures gives those of the manifest `d` that can be found; by default there are none.
+  virtual absl::StatusOr<std::vector<trust::PolicySignature>> Signatures(
+      const base::Op& op, const Descriptor& d, const trust::SignatureStores& stores);
   // What a sink of the same kind can use to do better than copy; null or empty otherwise.
   virtual const Layout* layout() const { return nullptr; }
   virtual const Reference* repository() const { return nullptr; }
@@ -53,6 +56,11 @@ class ImageSink {
   // PutManifest stores a manifest or index that is not what the name will point to.
   virtual absl::Status PutManifest(const base::Op& op, const Descriptor& d,
                                    std::string_view bytes) = 0;
+  // PutSignatures keeps signatures of the manifest `d`; `root`: what the name will point to. By default
+  // there is no place for them: policy.store.
+  virtual absl::Status PutSignatures(const base::Op& op, const Descriptor& d, bool root,
+                                     const std::vector<trust::PolicySignature>& signatures,
+                                     const trust::SignatureStores& stores);
   // Commit stores the root document and lets the names point to it.
   virtual absl::Status Commit(const base::Op& op, const Descriptor& d, std::string_view bytes,
                               const std::vector<std::string>& extra_tags) = 0;

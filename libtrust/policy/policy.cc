@@ -5,6 +5,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "base/core/error.h"
 #include "base/core/status_macros.h"
 #include "base/digest/digest.h"
@@ -73,6 +74,8 @@ absl::Status ReadIdentity(const Value& v, std::string_view where, Requirement* o
       return Invalid(where, absl::StrCat("unknown member ", extra, " in signedIdentity"));
     COAM_RETURN_IF_ERROR(ReadString(v, "prefix", where, &out->prefix));
     COAM_RETURN_IF_ERROR(ReadString(v, "signedPrefix", where, &out->signed_prefix));
+    if (!IsRemapPrefix(out->prefix) || !IsRemapPrefix(out->signed_prefix))
+      return Invalid(where, "prefix and signedPrefix must be HOST[:PORT] or names beneath one");
     out->match = IdentityMatch::kRemap;
     return absl::OkStatus();
   }
@@ -175,6 +178,22 @@ absl::StatusOr<std::vector<Requirement>> ReadRequirements(const Value& v, std::s
   return out;
 }
 
+// A scope that could never be met is a mistake where images are paths. Docker's are taken as they are: a
+// wildcard that is no *.DOMAIN stands for itself.
+absl::Status CheckScope(std::string_view transport, std::string_view scope,
+                        std::string_view where) {
+  if (scope.empty()) return absl::OkStatus();
+  if (transport == "docker-archive") return Invalid(where, "the only scope there is \"\"");
+  if (transport != "dir" && transport != "oci" && transport != "oci-archive")
+    return absl::OkStatus();
+  if (scope[0] != '/' || scope == "/") return Invalid(where, "want an absolute path, or \"\"");
+  for (std::string_view part : absl::StrSplit(scope.substr(1), '/')) {
+    if (part.empty() || part == "." || part == "..")
+      return Invalid(where, "the path is not in its shortest form");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 absl::StatusOr<TrustPolicy> TrustPolicy::Parse(std::string_view json) {
@@ -194,12 +213,7 @@ absl::StatusOr<TrustPolicy> TrustPolicy::Parse(std::string_view json) {
     auto& scopes = out.transports_[transport.key];
     for (const Member& scope : transport.value.members()) {
       std::string where = absl::StrCat(transport.key, " '", scope.key, "'");
-      bool docker = transport.key == "docker" || transport.key == "atomic";
-      if (docker && absl::StrContains(scope.key, '*') &&
-          (!absl::StartsWith(scope.key, "*.") || absl::StrContains(scope.key.substr(1), '*') ||
-           absl::StrContains(scope.key, '/')))
-        return Invalid(where,
-                       "a wildcard stands for the first parts of a host only: *.example.com");
+      COAM_RETURN_IF_ERROR(CheckScope(transport.key, scope.key, where));
       COAM_ASSIGN_OR_RETURN(scopes[scope.key], ReadRequirements(scope.value, where));
     }
   }
@@ -248,13 +262,12 @@ bool MatchesIdentity(const Requirement& requirement, std::string_view signed_nam
   if (!ours) return false;  // an image without a name of its own needs an exact requirement
   if (ours->IsNameOnly()) ours->tag = "latest";
   if (requirement.match == IdentityMatch::kRemap) {
-    std::string full = ours->ToString();
+    const std::string& name = ours->repository;
     // The prefix must end where a component ends.
-    if (absl::StartsWith(full, requirement.prefix) &&
-        (full.size() == requirement.prefix.size() || full[requirement.prefix.size()] == '/' ||
-         full[requirement.prefix.size()] == ':' || full[requirement.prefix.size()] == '@')) {
-      ours = ParseDockerName(
-          absl::StrCat(requirement.signed_prefix, full.substr(requirement.prefix.size())));
+    if (absl::StartsWith(name, requirement.prefix) &&
+        (name.size() == requirement.prefix.size() || name[requirement.prefix.size()] == '/')) {
+      ours = ParseDockerName(absl::StrCat(requirement.signed_prefix,
+                                          ours->ToString().substr(requirement.prefix.size())));
       if (!ours) return false;
     }
   }
@@ -266,20 +279,40 @@ bool MatchesIdentity(const Requirement& requirement, std::string_view signed_nam
   return ours->ToString() == theirs->ToString();
 }
 
+PolicyDecision TrustPolicy::Decide(const PolicyImage& image,
+                                   const std::vector<PolicySignature>& signatures, KeySource& keys,
+                                   const base::Op& op) const {
+  Found found = Find(image);
+  PolicyDecision out;
+  out.subject = absl::StrCat(image.transport, ":", image.name);
+  out.scope = found.scope;
+  for (const Requirement& requirement : *found.requirements) {
+    const RequirementRow* row = FindRequirement(requirement.kind);
+    absl::Status status = op.Check();
+    if (status.ok() && signatures.size() > 1000) {
+      status = base::FailLimit("signatures", 1000) << "there are too many signatures";
+    }
+    if (status.ok()) status = row->check({requirement, image, signatures, keys, op});
+    out.steps.push_back({std::string(row->type), std::move(status)});
+  }
+  return out;
+}
+
 absl::Status TrustPolicy::Check(const PolicyImage& image,
                                 const std::vector<PolicySignature>& signatures, KeySource& keys,
                                 const base::Op& op) const {
-  Found found = Find(image);
-  std::string subject = absl::StrCat(image.transport, ":", image.name);
-  if (signatures.size() > 1000) return base::FailLimit("signatures", 1000) << subject;
-  for (const Requirement& requirement : *found.requirements) {
-    COAM_RETURN_IF_ERROR(op.Check());
-    const RequirementRow* row = FindRequirement(requirement.kind);
-    absl::Status status = row->check({requirement, image, signatures, keys, op});
-    if (status.ok()) continue;
-    base::Error error = base::GetError(status);
-    error.message = absl::StrCat(subject, ": ", error.message);
-    error.details.emplace_back("policy.scope", found.scope);
+  return Decide(image, signatures, keys, op).ToStatus();
+}
+
+absl::Status PolicyDecision::ToStatus() const {
+  for (size_t i = 0; i < steps.size(); ++i) {
+    if (steps[i].status.ok()) continue;
+    std::string which = absl::StrCat(i + 1, ":", steps[i].type);
+    base::Error error = base::GetError(steps[i].status);
+    error.message = absl::StrCat(subject, ": requirement ", i + 1, " (", steps[i].type, ") of ",
+                                 scope, ": ", error.message);
+    error.details.emplace_back("policy.scope", scope);
+    error.details.emplace_back("policy.requirement", which);
     return base::ToStatus(error);
   }
   return absl::OkStatus();

@@ -11,6 +11,7 @@
 #ifndef COAMING_LIBTRUST_POLICY_POLICY_H_
 #define COAMING_LIBTRUST_POLICY_POLICY_H_
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -37,6 +38,10 @@ struct PolicySignature {
   std::string bytes;      // simple signing: the OpenPGP message; sigstore: the payload
   std::string signature;  // sigstore: base64
 };
+
+// ImageSigner makes signatures that say "the manifest `digest` is `reference`".
+using ImageSigner = std::function<absl::StatusOr<std::vector<PolicySignature>>(
+    std::string_view digest, std::string_view reference)>;
 
 // KeySource reads the files that policies name.
 class KeySource {
@@ -65,6 +70,21 @@ struct Requirement {
   std::string prefix, signed_prefix;  // remapIdentity
 };
 
+// What a policy says of one image, requirement by requirement.
+struct PolicyDecision {
+  struct Step {
+    std::string type;     // "signedBy"
+    absl::Status status;  // OK: it holds
+  };
+  std::string subject;      // "docker:quay.io/org/app:1"
+  std::string scope;        // the rule: "docker:quay.io/org", "default"
+  std::vector<Step> steps;  // all must hold
+
+  // ToStatus is OK or the first that does not hold; the message names rule and requirement, so do the
+  // details policy.scope and policy.requirement ("1:signedBy").
+  absl::Status ToStatus() const;
+};
+
 class TrustPolicy {
  public:
   // Errors: policy.invalid.
@@ -74,10 +94,16 @@ class TrustPolicy {
   const std::vector<Requirement>& RequirementsFor(const PolicyImage& image) const;
   // NeedsSignatures is true if some requirement looks at them.
   bool NeedsSignatures(const PolicyImage& image) const;
-  // Check is OK if every requirement holds. Errors: policy.rejected, policy.unsigned, sig.*,
-  // policy.signature, policy.identity, policy.unsupported; the detail policy.scope names the rule.
+  // Decide judges every requirement of the rule for the image. Errors of the steps: policy.rejected,
+  // policy.unsigned, sig.*, policy.signature, policy.identity, policy.unsupported, those of `keys`.
+  PolicyDecision Decide(const PolicyImage& image, const std::vector<PolicySignature>& signatures,
+                        KeySource& keys, const base::Op& op) const;
+  // Check is Decide(...).ToStatus().
   absl::Status Check(const PolicyImage& image, const std::vector<PolicySignature>& signatures,
                      KeySource& keys, const base::Op& op) const;
+  // ToJson writes the policy with its defaults filled in: {"default":[REQUIREMENT],"transports":
+  // {"docker":{SCOPE:[REQUIREMENT]}}}; keys given as data are told by their number.
+  std::string ToJson() const;
 
  private:
   struct Found {

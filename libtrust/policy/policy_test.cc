@@ -52,7 +52,11 @@ TEST_CASE("policy: the file is read strictly", "[libtrust][policy]") {
         R"({"default":[{"type":"sigstoreSigned"}]})",
         R"({"default":[{"type":"sigstoreSigned","keyPath":"a","fulcio":{}}]})",
         R"({"default":[{"type":"reject"}],"transports":{"docker":{"quay.io":[]}}})",
-        R"({"default":[{"type":"reject"}],"transports":{"docker":{"q*.io":[{"type":"reject"}]}}})",
+        R"({"default":[{"type":"reject"}],"transports":{"dir":{"x":[{"type":"reject"}]}}})",
+        R"({"default":[{"type":"reject"}],"transports":{"dir":{"/":[{"type":"reject"}]}}})",
+        R"({"default":[{"type":"reject"}],"transports":{"oci":{"/a/../b":[{"type":"reject"}]}}})",
+        R"({"default":[{"type":"signedBy","keyType":"GPGKeys","keyPath":"a","signedIdentity":
+            {"type":"remapIdentity","prefix":"a b","signedPrefix":"c.io"}}]})",
         R"({"default":[{"type":"reject"}],"transports":[]})"}) {
     INFO(bad);
     CHECK(Why(TrustPolicy::Parse(bad)) == "policy.invalid");
@@ -184,6 +188,49 @@ TEST_CASE(
     CHECK(base::HasReason(policy->Check({"docker", "a/b", digest}, {}, keys, op),
                           "policy.unsupported"));
   }
+}
+
+TEST_CASE("policy: a remapped prefix ends where a component of the name ends",
+          "[libtrust][policy]") {
+  Requirement r;
+  r.match = IdentityMatch::kRemap;
+  r.signed_prefix = "signed.io/org";
+  r.prefix = "mirror.io:5000/org";
+  const PolicyImage image{"docker", "mirror.io:5000/org/app:1", ""};
+  CHECK(MatchesIdentity(r, "signed.io/org/app:1", image));
+  CHECK_FALSE(MatchesIdentity(r, "signed.io/org/app:2", image));
+  CHECK_FALSE(MatchesIdentity(r, "mirror.io:5000/org/app:1", image));
+  // A prefix that is no prefix by components leaves the name as it is.
+  for (const char* prefix : {"mirror.io:5000/or", "mirror.io", "mirror.io:5000/org/app:1"}) {
+    r.prefix = prefix;
+    CHECK_FALSE(MatchesIdentity(r, "signed.io/org/app:1", image));
+    CHECK(MatchesIdentity(r, "mirror.io:5000/org/app:1", image));
+  }
+}
+
+TEST_CASE("policy: a decision tells of every requirement, a refusal of the first that failed",
+          "[libtrust][policy]") {
+  auto policy = TrustPolicy::Parse(R"({"default":[{"type":"reject"}],"transports":{"docker":{
+      "quay.io":[{"type":"insecureAcceptAnything"},{"type":"reject"},
+                 {"type":"signedBy","keyType":"GPGKeys","keyPath":"/k"}]}}})");
+  REQUIRE(policy.ok());
+  Keys keys;
+  base::Op op;
+  const PolicyDecision decision = policy->Decide({"docker", "quay.io/a:1", ""}, {}, keys, op);
+  REQUIRE(decision.steps.size() == 3);
+  CHECK(decision.scope == "docker:quay.io");
+  CHECK(decision.steps[0].status.ok());
+  CHECK(base::HasReason(decision.steps[1].status, "policy.rejected"));
+  CHECK(base::HasReason(decision.steps[2].status, "core.not_found"));
+  const base::Error error = base::GetError(decision.ToStatus());
+  CHECK(error.reason == "policy.rejected");
+  CHECK(error.message ==
+        "docker:quay.io/a:1: requirement 2 (reject) of docker:quay.io: the policy rejects it");
+  CHECK(error.Detail("policy.requirement") == "2:reject");
+  auto again = TrustPolicy::Parse(R"({"default":[{"type":"reject"}]})");
+  REQUIRE(again.ok());
+  CHECK(again->ToJson() ==
+        R"({"schema":"coam.policy.v1","default":[{"type":"reject"}],"transports":{}})");
 }
 
 TEST_CASE("simple signing: a claim has exactly the members it must have", "[libtrust][policy]") {

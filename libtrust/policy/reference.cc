@@ -147,6 +147,16 @@ std::optional<DockerName> ParseDockerName(std::string_view text) {
   return out;
 }
 
+bool IsRemapPrefix(std::string_view text) {
+  if (text.size() > 4096) return false;
+  size_t slash = text.find('/');
+  if (!IsHost(text.substr(0, slash))) return false;
+  if (slash == std::string_view::npos) return true;
+  for (std::string_view part : absl::StrSplit(text.substr(slash + 1), '/'))
+    if (!IsPathComponent(part)) return false;
+  return true;
+}
+
 std::vector<std::string> PolicyScopes(std::string_view transport, std::string_view name) {
   std::vector<std::string> out;
   if (transport == "docker" || transport == "atomic") {
@@ -161,14 +171,8 @@ std::vector<std::string> PolicyScopes(std::string_view transport, std::string_vi
     AddNamespaces(parsed->repository, &out);
     return out;
   }
-  if (transport == "dir") {
-    AddPaths(name, &out);
-  } else if (transport == "oci") {
-    size_t slash = name.rfind('/');
-    size_t colon = name.find(':', slash == std::string_view::npos ? 0 : slash);
-    if (colon != std::string_view::npos) out.emplace_back(name);
-    AddPaths(name.substr(0, colon), &out);
-  }
+  // Of a layout or archive only its path counts: "DIR:NAME" and "DIR" may be the same image.
+  if (transport == "dir" || transport == "oci" || transport == "oci-archive") AddPaths(name, &out);
   return out;
 }
 

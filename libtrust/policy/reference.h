@@ -23,6 +23,9 @@ struct DockerName {
 // ParseDockerName normalises: the default host docker.io, its library/; nullopt if it is no name.
 std::optional<DockerName> ParseDockerName(std::string_view text);
 
+// IsRemapPrefix is true for HOST[:PORT] and for names that begin with one.
+bool IsRemapPrefix(std::string_view text);
+
 // PolicyScopes lists the scopes of an image from the most to the least specific, without the last "".
 // `transport` is "docker", "atomic", "dir", "oci", ...; `name` is what follows "docker://" and so on.
 std::vector<std::string> PolicyScopes(std::string_view transport, std::string_view name);

@@ -3,8 +3,10 @@
 #include "absl/strings/escaping.h"
 #include "base/core/error.h"
 #include "base/core/status_macros.h"
+#include "base/digest/digest.h"
 #include "base/digest/hasher.h"
 #include "base/json/json.h"
+#include "libtrust/policy/reference.h"
 
 namespace coaming::trust {
 
@@ -135,6 +137,54 @@ absl::StatusOr<std::string> SignCosign(std::string_view payload, const PrivateKe
   }
   COAM_RETURN_IF_ERROR(made.status());
   return absl::Base64Escape(*made);
+}
+
+namespace {
+
+// The claim, if it would be read back.
+absl::StatusOr<SignedClaim> MakeClaim(std::string_view digest, std::string_view reference) {
+  auto parsed = base::Digest::Parse(digest);
+  if (!parsed.ok() || !parsed->verifiable()) return Bad("the manifest digest is no digest");
+  std::optional<DockerName> name = ParseDockerName(reference);
+  if (!name) return Bad(absl::StrCat("\"", reference.substr(0, 200), "\" is no image name"));
+  SignedClaim out;
+  out.manifest_digest = digest;
+  out.docker_reference = name->ToString();
+  return out;
+}
+
+}  // namespace
+
+absl::StatusOr<std::string> SignClaim(const openpgp::SecretKey& key, std::string_view digest,
+                                      std::string_view reference, int64_t time) {
+  COAM_ASSIGN_OR_RETURN(SignedClaim claim, MakeClaim(digest, reference));
+  claim.creator = "coaming";
+  claim.timestamp = time;
+  openpgp::SignOptions options;
+  options.time = time;
+  options.armor = false;
+  return key.SignInline(WriteClaim(claim, kAtomicSignature), options);
+}
+
+absl::StatusOr<CosignClaim> SignCosignClaim(const PrivateKey& key, std::string_view digest,
+                                            std::string_view reference) {
+  COAM_ASSIGN_OR_RETURN(SignedClaim claim, MakeClaim(digest, reference));
+  claim.creator = "coaming";
+  CosignClaim out;
+  out.payload = WriteClaim(claim, kCosignSignature);
+  COAM_ASSIGN_OR_RETURN(out.signature, SignCosign(out.payload, key));
+  return out;
+}
+
+std::string ClaimToJson(const SignedClaim& claim, std::string_view fingerprint) {
+  Value out = Value::MakeObject();
+  out.Set("schema", "coam.sig.claim.v1");
+  out.Set("digest", claim.manifest_digest);
+  out.Set("reference", claim.docker_reference);
+  out.Set("creator", claim.creator);
+  out.Set("timestamp", claim.timestamp);
+  out.Set("fingerprint", fingerprint);
+  return base::json::Write(out);
 }
 
 }  // namespace coaming::trust

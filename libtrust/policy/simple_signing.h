@@ -13,6 +13,7 @@
 
 #include "absl/status/statusor.h"
 #include "libtrust/keys/keys.h"
+#include "libtrust/openpgp/sign.h"
 
 namespace coaming::trust {
 
@@ -38,6 +39,18 @@ absl::StatusOr<SignedClaim> VerifyCosign(std::string_view payload,
 // SignCosign gives the base64 signature over a payload: ECDSA with the curve's hash, Ed25519, or RSA
 // PKCS#1 v1.5 with SHA-256.
 absl::StatusOr<std::string> SignCosign(std::string_view payload, const PrivateKey& key);
+
+// SignClaim makes simple signing's message (binary): "the manifest `digest` is `reference`", made at
+// `time`, seconds since 1970. Errors: policy.signature (no digest, no name), those of SignInline.
+absl::StatusOr<std::string> SignClaim(const openpgp::SecretKey& key, std::string_view digest,
+                                      std::string_view reference, int64_t time);
+struct CosignClaim {
+  std::string payload, signature;  // JSON; base64
+};
+absl::StatusOr<CosignClaim> SignCosignClaim(const PrivateKey& key, std::string_view digest,
+                                            std::string_view reference);
+// ClaimToJson: schema coam.sig.claim.v1: {"digest","reference","creator","timestamp","fingerprint"}.
+std::string ClaimToJson(const SignedClaim& claim, std::string_view fingerprint);
 
 }  // namespace coaming::trust
 

@@ -21,7 +21,8 @@ from typing import Any, Dict, List, NamedTuple, Optional
 from coaming._core import Context, Handle, PathLike, blocking, call, encode, job, take_buf, text
 from coaming._ffi import ffi, lib
 
-__all__ = ["Image", "Layer", "LayerReader", "Name", "Unpacked", "build", "copy", "gc", "list_names",
+__all__ = ["Image", "Layer", "LayerReader", "Name", "Unpacked", "build", "copy", "explain_policy", "gc",
+           "list_names",
            "login", "logout", "open", "parse_name", "pull", "referrers", "remove", "resolve"]
 
 
@@ -299,6 +300,16 @@ def referrers(ctx: Context, name: str, artifact_type: str = "", **options: Any) 
                         lambda o: take_buf(lib.coam_oci_referrers, ctx._ptr, encode(name),
                                            encode(artifact_type), o))
     return json.loads(data)["descriptors"]
+
+
+def explain_policy(ctx: Context, name: str, **options: Any) -> Dict[str, Any]:
+    """Judges an image by the options `policy` (a path) or `policy_json`, and `registries_d`, as open, pull
+    and copy do; gives the schema coam.policy.decision.v1. A refusal is a result, not an error."""
+    values = ctx.with_defaults(options)
+    with _Secret(values):
+        return json.loads(blocking("oci.open", values,
+                                   lambda o: take_buf(lib.coam_oci_policy_explain, ctx._ptr,
+                                                      encode(name), o)))
 
 
 def remove(ctx: Context, name: str, **options: Any) -> None:

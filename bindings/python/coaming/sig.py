@@ -18,7 +18,8 @@ from coaming import _core
 from coaming._core import Context, Handle, PathLike, blocking, call, encode, job, new, take_buf, text
 from coaming._ffi import ffi, lib
 
-__all__ = ["Key", "KeyStore", "Keyring", "Signature", "TrustedKey", "Verdict", "Verifier"]
+__all__ = ["Claim", "Key", "KeyStore", "Keyring", "Signature", "TrustedKey", "Verdict", "Verifier",
+           "cosign_sign", "cosign_verify", "parse_policy"]
 
 Data = Union[bytes, bytearray, memoryview]
 
@@ -36,6 +37,21 @@ class Signature(NamedTuple):
     @property
     def good(self) -> bool:
         return not self.reason
+
+
+class Claim(NamedTuple):
+    """What the signature of an image states; the fingerprint is that of an OpenPGP key."""
+
+    digest: str
+    reference: str
+    creator: str
+    timestamp: int
+    fingerprint: str
+
+
+def _claim(data: bytes) -> Claim:
+    parsed = json.loads(data)
+    return Claim(*(parsed[field] for field in Claim._fields))
 
 
 class Verdict(Handle):
@@ -110,6 +126,12 @@ class Keyring(Handle):
     @classmethod
     def load(cls, ctx: Context, path: PathLike) -> "Keyring":
         return cls._wrap(ctx, lib.coam_sig_keyring_load, ctx._ptr, encode(path))
+
+    def verify_claim(self, signature: Data, **options: Any) -> Claim:
+        """Checks a signature file of simple signing; gives what it states, for the caller to compare."""
+        return _claim(blocking("sig.verify", self._ctx.with_defaults(options), lambda o: take_buf(
+            lib.coam_sig_claim_verify, self._ctx._ptr, self._ptr, ffi.from_buffer(signature),
+            len(signature), o)))
 
     def __len__(self) -> int:
         return lib.coam_sig_keyring_count(self._ptr)
@@ -220,9 +242,38 @@ class Key(Handle):
         return blocking("sig.sign", self._ctx.with_defaults(options), lambda o: take_buf(
             lib.coam_sig_sign, self._ctx._ptr, self._ptr, ffi.from_buffer(data), len(data), o))
 
+    def sign_claim(self, digest: str, reference: str) -> bytes:
+        """The signature file of simple signing: the manifest `digest` is the image `reference`."""
+        return take_buf(lib.coam_sig_claim_sign, self._ctx._ptr, self._ptr, encode(digest),
+                        encode(reference))
+
     def sign_file(self, path: PathLike, **options: Any) -> bytes:
         return blocking("sig.sign", self._ctx.with_defaults(options), lambda o: take_buf(
             lib.coam_sig_sign_file, self._ctx._ptr, self._ptr, encode(path), o))
+
+
+def parse_policy(ctx: Context, data: Union[str, Data]) -> Dict[str, Any]:
+    """Reads a policy.json as strictly as it is enforced; gives the schema coam.policy.v1."""
+    raw = data.encode() if isinstance(data, str) else data
+    return json.loads(take_buf(lib.coam_sig_policy_parse, ctx._ptr, ffi.from_buffer(raw), len(raw)))
+
+
+def cosign_sign(ctx: Context, key_pem: Union[str, Data], digest: str, reference: str,
+                passphrase: Optional[str] = None) -> Tuple[bytes, str]:
+    """cosign's payload and its signature, base64, by a private key in PEM."""
+    raw = key_pem.encode() if isinstance(key_pem, str) else key_pem
+    payload = ffi.new("coam_buf **")
+    signature = take_buf(lib.coam_sig_cosign_sign, ctx._ptr, ffi.from_buffer(raw), len(raw),
+                         _secret(passphrase), encode(digest), encode(reference), payload)
+    buf = ffi.gc(payload[0], lib.coam_buf_free)
+    return ffi.buffer(lib.coam_buf_data(buf), lib.coam_buf_size(buf))[:], signature.decode()
+
+
+def cosign_verify(ctx: Context, key_pem: Union[str, Data], payload: Data, signature: str) -> Claim:
+    """Checks a payload's signature by a public key in PEM; gives what the payload states."""
+    raw = key_pem.encode() if isinstance(key_pem, str) else key_pem
+    return _claim(take_buf(lib.coam_sig_cosign_verify, ctx._ptr, ffi.from_buffer(raw), len(raw),
+                           ffi.from_buffer(payload), len(payload), encode(signature)))
 
 
 class TrustedKey(NamedTuple):

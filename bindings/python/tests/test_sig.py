@@ -154,6 +154,36 @@ class SigTest(unittest.TestCase):
                              cwd=self.dir, env=env, check=True, capture_output=True)
         self.assertIn(b"GOODSIG", out.stdout)
 
+    def test_claims_and_policies(self):
+        digest, name = "sha256:" + "a" * 64, "quay.io/org/app:1"
+        made = self.key.sign_claim(digest, name)
+        claim = self.key.public().verify_claim(made)
+        self.assertEqual((claim.digest, claim.reference, claim.fingerprint),
+                         (digest, name, self.key.fingerprint))
+        with self.assertRaises(errors.VerificationError):
+            sig.Key.generate(self.ctx, "Bob <b@example.com>").public().verify_claim(made)
+        with self.assertRaises(errors.VerificationError) as caught:
+            self.key.sign_claim("sha256:short", name)
+        self.assertEqual(caught.exception.reason, "policy.signature")
+        keys = []
+        for i in range(2):
+            secret = subprocess.run(["openssl", "genpkey", "-algorithm", "ED25519"],
+                                    check=True, capture_output=True).stdout
+            public = subprocess.run(["openssl", "pkey", "-pubout"], input=secret, check=True,
+                                    capture_output=True).stdout
+            keys.append((secret, public))
+        payload, signature = sig.cosign_sign(self.ctx, keys[0][0], digest, name)
+        self.assertEqual(sig.cosign_verify(self.ctx, keys[0][1], payload, signature).reference, name)
+        with self.assertRaises(errors.VerificationError) as caught:
+            sig.cosign_verify(self.ctx, keys[1][1], payload, signature)
+        self.assertEqual(caught.exception.reason, "sig.bad")
+        policy = sig.parse_policy(self.ctx, '{"default":[{"type":"reject"}]}')
+        self.assertEqual((policy["schema"], policy["default"]),
+                         ("coam.policy.v1", [{"type": "reject"}]))
+        with self.assertRaises(errors.InvalidArgumentError) as caught:
+            sig.parse_policy(self.ctx, '{"default":[]}')
+        self.assertEqual(caught.exception.reason, "policy.invalid")
+
     def test_plain_calls(self):
         data = self.path("data", b"data")
         made = self.path("data.asc", self.key.sign(b"data"))

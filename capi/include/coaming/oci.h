@@ -121,6 +121,25 @@ COAM_CHECKED coam_code coam_oci_copy_start(coam_context *context, const char *fr
 COAM_CHECKED coam_code coam_oci_copy_finish(coam_job *job, coam_buf **ret_json,
                                             coam_error **ret_error);
 
+/* ---- Trust policies ------------------------------------------------------------------------- */
+
+/* The options "policy" (or "policy-json") and "registries-d" of "oci.open", "oci.pull" and "oci.copy"
+ * make these calls judge every manifest that they use by containers-policy.json(5), before anything of
+ * the image is written: the one chosen from an index, or with "all" the index and each of its
+ * manifests. Without a policy any image is taken. Signatures are those of the lookaside store and,
+ * where registries.d says use-sigstore-attachments, of the tag sha256-HEX.sig; of dir: its files.
+ * Errors: policy.rejected, policy.unsigned, policy.signature, policy.identity, policy.invalid,
+ * policy.unsupported (Fulcio, PKI and Rekor are never passed over), sig.*; the details policy.scope and
+ * policy.requirement say which rule and which of its requirements did not hold. */
+
+/* coam_oci_policy_explain judges the image `name` in the same way, fetches nothing but its manifest and
+ * signatures, and tells in *ret_json (new) what came of each requirement; a refusal is a result, not an
+ * error. Schema coam.policy.decision.v1: {"image","digest","rule","allowed","signatures",
+ * "requirements":[{"type","holds","reason","message","hint"}]}. Options: "oci.open". */
+COAM_CHECKED coam_code coam_oci_policy_explain(coam_context *context, const char *name,
+                                               const coam_options *options, coam_buf **ret_json,
+                                               coam_error **ret_error);
+
 /* ---- Names ---------------------------------------------------------------------------------- */
 
 /* coam_oci_name_parse reads a name without looking for it. Schema coam.oci.reference.v1:

@@ -219,6 +219,44 @@ COAM_CHECKED coam_code coam_sig_keystore_verify_file(
     const char *signature_path, const char *data_path, const coam_options *options,
     coam_sig_verdict **ret_verdict, coam_error **ret_error);
 
+/* ---- Trust policies and claims -------------------------------------------------------------- */
+
+/* coam_sig_policy_parse reads a policy.json (containers-policy.json(5): an unknown or repeated member
+ * makes all of it invalid) and gives it with its defaults filled in. Schema coam.policy.v1:
+ * {"default":[REQUIREMENT],"transports":{"docker":{SCOPE:[REQUIREMENT]}}} in *ret_json (new).
+ * coam_oci_policy_explain judges an image by it. Errors: policy.invalid, with the place. */
+COAM_CHECKED coam_code coam_sig_policy_parse(coam_context *context, const void *data, size_t size,
+                                             coam_buf **ret_json, coam_error **ret_error);
+
+/* coam_sig_claim_sign makes the signature file of simple signing (containers-signature(5)): "the
+ * manifest `digest` is `reference`", for signature-N of a lookaside store. The time is now.
+ * Errors: policy.signature (no digest, no name), those of coam_sig_sign. */
+COAM_CHECKED coam_code coam_sig_claim_sign(coam_context *context, const coam_sig_key *key,
+                                           const char *digest, const char *reference,
+                                           coam_buf **ret_signature, coam_error **ret_error);
+/* coam_sig_claim_verify checks such a file by the keys and gives what it states, schema
+ * coam.sig.claim.v1: {"digest","reference","creator","timestamp","fingerprint"} in *ret_json (new).
+ * That digest and reference are those of the image is the caller's to compare. Options: "sig.verify".
+ * Errors: sig.*, policy.signature. */
+COAM_CHECKED coam_code coam_sig_claim_verify(coam_context *context, const coam_sig_keyring *keyring,
+                                             const void *signature, size_t size,
+                                             const coam_options *options, coam_buf **ret_json,
+                                             coam_error **ret_error);
+/* coam_sig_cosign_sign makes cosign's payload and its base64 signature (both new) with a private key in
+ * PEM: PKCS#8, plain or encrypted by PBES2 with `passphrase` (may be NULL). cosign's own encrypted keys
+ * need a cipher that is not built in: sig.key_invalid. Errors: sig.key_invalid, sig.passphrase,
+ * policy.signature. */
+COAM_CHECKED coam_code coam_sig_cosign_sign(coam_context *context, const void *key, size_t key_size,
+                                            const char *passphrase, const char *digest,
+                                            const char *reference, coam_buf **ret_payload,
+                                            coam_buf **ret_signature, coam_error **ret_error);
+/* coam_sig_cosign_verify checks a payload's base64 signature by a public key in PEM and gives what the
+ * payload states, as coam_sig_claim_verify does. Errors: sig.bad, sig.key_invalid, policy.signature. */
+COAM_CHECKED coam_code coam_sig_cosign_verify(coam_context *context, const void *key,
+                                              size_t key_size, const void *payload,
+                                              size_t payload_size, const char *signature,
+                                              coam_buf **ret_json, coam_error **ret_error);
+
 #ifdef __cplusplus
 }
 #endif

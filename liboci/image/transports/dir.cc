@@ -17,6 +17,7 @@
 #include "base/stream/stream.h"
 #include "liboci/image/transports.h"
 #include "liboci/spec/image/image_spec.h"
+#include "libtrust/policy/signature_blob.h"
 
 namespace coaming::oci {
 namespace {
@@ -75,6 +76,29 @@ class DirectorySource final : public ImageSource {
                                                    dir_.PathOf(name));
   }
 
+  absl::StatusOr<std::vector<trust::PolicySignature>> Signatures(
+      const base::Op& op, const Descriptor& d, const trust::SignatureStores& stores) override {
+    COAM_RETURN_IF_ERROR(CheckAlgorithm(d));
+    COAM_ASSIGN_OR_RETURN(const ManifestAnswer root, Root(op));
+    // The image's own are signature-N; those of a manifest within an index have its digest before it.
+    const std::string start =
+        root.descriptor.digest == d.digest ? "" : absl::StrCat(d.digest.encoded(), "-");
+    std::vector<trust::PolicySignature> out;
+    while (true) {
+      const std::string name = absl::StrCat(start, "signature-", out.size() + 1);
+      absl::StatusOr<std::string> bytes =
+          dir_.ReadFile(name, op.limits().signature_bytes, "signature_bytes");
+      if (base::HasReason(bytes.status(), "core.not_found")) return out;
+      COAM_RETURN_IF_ERROR(bytes.status());
+      if (out.size() >= kMaxSignatures) {
+        return base::FailLimit("signatures", kMaxSignatures) << "signatures in " << dir_.name();
+      }
+      absl::StatusOr<trust::PolicySignature> one = trust::ReadSignatureBlob(*bytes);
+      if (!one.ok()) return base::Wrap(one.status(), dir_.PathOf(name));
+      out.push_back(*std::move(one));
+    }
+  }
+
  private:
   absl::Status Missing(const Descriptor& d) {
     return base::Fail("oci.not_found") << "no blob " << d.digest.str() << " in " << dir_.name();
@@ -108,6 +132,18 @@ class DirectorySink final : public ImageSink {
     COAM_RETURN_IF_ERROR(Open(op));
     COAM_RETURN_IF_ERROR(CheckAlgorithm(d));
     return dir_->WriteFile(op, absl::StrCat(d.digest.encoded(), ".manifest.json"), bytes);
+  }
+  absl::Status PutSignatures(const base::Op& op, const Descriptor& d, bool root,
+                             const std::vector<trust::PolicySignature>& signatures,
+                             const trust::SignatureStores& stores) override {
+    COAM_RETURN_IF_ERROR(Open(op));
+    COAM_RETURN_IF_ERROR(CheckAlgorithm(d));
+    const std::string start = root ? "" : absl::StrCat(d.digest.encoded(), "-");
+    for (size_t i = 0; i < signatures.size(); ++i) {
+      COAM_RETURN_IF_ERROR(dir_->WriteFile(op, absl::StrCat(start, "signature-", i + 1),
+                                           trust::WriteSignatureBlob(signatures[i])));
+    }
+    return absl::OkStatus();
   }
   absl::Status Commit(const base::Op& op, const Descriptor& d, std::string_view bytes,
                       const std::vector<std::string>& extra_tags) override {

@@ -5,16 +5,29 @@
 #include "absl/strings/str_cat.h"
 #include "base/core/error.h"
 #include "base/core/status_macros.h"
+#include "base/digest/hasher.h"
 #include "base/stream/stream.h"
 #include "liboci/image/transports.h"
+#include "liboci/spec/image/image_spec.h"
+#include "libtrust/policy/signature_blob.h"
 
 namespace coaming::oci {
 namespace {
 
+// Where cosign keeps the signatures of a manifest.
+Reference AttachmentOf(const Reference& repository, const base::Digest& digest) {
+  Reference out = repository;
+  out.digest = base::Digest();
+  out.tag = absl::StrCat(digest.algorithm(), "-", digest.encoded(), ".sig");
+  return out;
+}
+
 class RegistrySource final : public ImageSource {
  public:
   RegistrySource(const Env& env, Reference reference)
-      : registry_(env.transport, env.registry), reference_(std::move(reference)) {}
+      : transport_(env.transport),
+        registry_(env.transport, env.registry),
+        reference_(std::move(reference)) {}
 
   absl::StatusOr<ManifestAnswer> Root(const base::Op& op) override {
     return registry_.GetManifest(op, reference_);
@@ -53,9 +66,53 @@ class RegistrySource final : public ImageSource {
     subject.digest = d.digest;
     return registry_.Referrers(op, subject, artifact_type);
   }
+  absl::StatusOr<std::vector<trust::PolicySignature>> Signatures(
+      const base::Op& op, const Descriptor& d, const trust::SignatureStores& stores) override {
+    std::vector<trust::PolicySignature> out;
+    const trust::SignatureStore store = stores.For(reference_.ToString());
+    if (!store.lookaside.empty()) {
+      COAM_ASSIGN_OR_RETURN(out,
+                            ReadLookaside(op, transport_, store.lookaside, reference_, d.digest));
+    }
+    if (store.sigstore_attachments) COAM_RETURN_IF_ERROR(ReadAttachments(op, d, &out));
+    return out;
+  }
   const Reference* repository() const override { return &reference_; }
 
  private:
+  // cosign's place by tag: an image whose layers are payloads.
+  absl::Status ReadAttachments(const base::Op& op, const Descriptor& d,
+                               std::vector<trust::PolicySignature>* out) {
+    const Reference place = AttachmentOf(reference_, d.digest);
+    absl::StatusOr<ManifestAnswer> answer = registry_.GetManifest(op, place);
+    if (base::HasReason(answer.status(), "oci.not_found")) return absl::OkStatus();
+    COAM_RETURN_IF_ERROR(answer.status());
+    COAM_ASSIGN_OR_RETURN(const Manifest manifest,
+                          ParseManifest(answer->bytes, answer->descriptor.media_type, op.limits()));
+    for (const Descriptor& layer : manifest.layers) {
+      const std::string* signature = FindPair(layer.annotations, trust::kCosignAnnotation);
+      if (layer.media_type != trust::kCosignPayloadType || signature == nullptr) continue;
+      if (out->size() >= kMaxSignatures) {
+        return base::FailLimit("signatures", kMaxSignatures)
+               << "signatures at " << place.ToString();
+      }
+      if (layer.size > op.limits().signature_bytes) {
+        return base::FailLimit("signature_bytes", op.limits().signature_bytes)
+               << "a signature at " << place.ToString();
+      }
+      trust::PolicySignature one;
+      one.kind = trust::PolicySignature::Kind::kSigstore;
+      one.signature = *signature;
+      COAM_ASSIGN_OR_RETURN(std::unique_ptr<base::Reader> reader,
+                            registry_.OpenBlob(op, place, layer));
+      COAM_ASSIGN_OR_RETURN(one.bytes,
+                            base::ReadAll(*reader, op.limits(), &base::Limits::signature_bytes));
+      out->push_back(std::move(one));
+    }
+    return absl::OkStatus();
+  }
+
+  base::Transport* transport_;
   Registry registry_;
   Reference reference_;
 };
@@ -94,6 +151,19 @@ class RegistrySink final : public ImageSink {
     by_digest.digest = d.digest;
     return registry_.PutManifest(op, by_digest, bytes, d.media_type).status();
   }
+  absl::Status PutSignatures(const base::Op& op, const Descriptor& d, bool root,
+                             const std::vector<trust::PolicySignature>& signatures,
+                             const trust::SignatureStores& stores) override {
+    const trust::SignatureStore store = stores.For(reference_.ToString());
+    for (const trust::PolicySignature& signature : signatures) {
+      const bool attach =
+          signature.kind == trust::PolicySignature::Kind::kSigstore && store.sigstore_attachments;
+      COAM_RETURN_IF_ERROR(
+          attach ? Attach(op, d, signature)
+                 : WriteLookaside(op, store.staging, reference_, d.digest, signature));
+    }
+    return absl::OkStatus();
+  }
   absl::Status Commit(const base::Op& op, const Descriptor& d, std::string_view bytes,
                       const std::vector<std::string>& extra_tags) override {
     COAM_RETURN_IF_ERROR(registry_.PutManifest(op, reference_, bytes, d.media_type).status());
@@ -108,6 +178,46 @@ class RegistrySink final : public ImageSink {
   }
 
  private:
+  absl::Status Push(const base::Op& op, const Descriptor& d, const std::string& bytes) {
+    return registry_
+        .PushBlob(op, reference_, d,
+                  [&]() -> absl::StatusOr<std::unique_ptr<base::Reader>> {
+                    return std::make_unique<base::StringReader>(bytes);
+                  })
+        .status();
+  }
+
+  // Adds a signature to cosign's image of signatures, or begins one.
+  absl::Status Attach(const base::Op& op, const Descriptor& d,
+                      const trust::PolicySignature& signature) {
+    const Reference place = AttachmentOf(reference_, d.digest);
+    Manifest manifest;
+    ImageConfig config;
+    absl::StatusOr<ManifestAnswer> old = registry_.GetManifest(op, place);
+    if (old.ok()) {
+      COAM_ASSIGN_OR_RETURN(manifest,
+                            ParseManifest(old->bytes, old->descriptor.media_type, op.limits()));
+    } else if (!base::HasReason(old.status(), "oci.not_found")) {
+      return old.status();
+    }
+    manifest.media_type = media::kManifest;
+    Descriptor layer;
+    layer.media_type = trust::kCosignPayloadType;
+    layer.digest = base::Sha256(signature.bytes);
+    layer.size = static_cast<int64_t>(signature.bytes.size());
+    SetPair(&layer.annotations, trust::kCosignAnnotation, signature.signature);
+    COAM_RETURN_IF_ERROR(Push(op, layer, signature.bytes));
+    manifest.layers.push_back(std::move(layer));
+    for (const Descriptor& one : manifest.layers) config.diff_ids.push_back(one.digest);
+    const std::string text = WriteImageConfig(config);
+    manifest.config = Descriptor();
+    manifest.config.media_type = media::kConfig;
+    manifest.config.digest = base::Sha256(text);
+    manifest.config.size = static_cast<int64_t>(text.size());
+    COAM_RETURN_IF_ERROR(Push(op, manifest.config, text));
+    return registry_.PutManifest(op, place, WriteManifest(manifest), media::kManifest).status();
+  }
+
   Registry registry_;
   Reference reference_;
 };
