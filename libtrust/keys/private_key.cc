@@ -92,6 +92,7 @@ absl::StatusOr<PrivateKey> Take(const EVP_PKEY* pkey, std::string_view what) {
 }  // namespace
 
 absl::StatusOr<PrivateKey> PrivateKey::Generate(KeyType type, int bits) {
+  const StackWipe wipe;
   bssl::UniquePtr<EVP_PKEY> pkey(EVP_PKEY_new());
   if (!pkey) return Fail("core.no_memory") << "make a key";
   if (type == KeyType::kEd25519) {
@@ -123,6 +124,7 @@ absl::StatusOr<PrivateKey> PrivateKey::Generate(KeyType type, int bits) {
 absl::StatusOr<PrivateKey> PrivateKey::Rsa(std::string_view n, std::string_view e,
                                            std::string_view d, std::string_view p,
                                            std::string_view q) {
+  const StackWipe wipe;
   for (std::string_view number : {n, e, d, p, q})
     if (number.empty() || number.size() > 2048)
       return Fail("sig.key_invalid") << "RSA secret key: a number is empty or too long";
@@ -163,6 +165,7 @@ absl::StatusOr<PrivateKey> PrivateKey::Rsa(std::string_view n, std::string_view 
 }
 
 absl::StatusOr<PrivateKey> PrivateKey::Ecdsa(KeyType curve, std::string_view scalar) {
+  const StackWipe wipe;
   int nid = internal::CurveNid(curve);
   if (nid == NID_undef || scalar.size() > OrderSize(curve) + 8)
     return Fail("sig.key_invalid") << "ECDSA secret key: unknown curve or wrong size";
@@ -183,6 +186,7 @@ absl::StatusOr<PrivateKey> PrivateKey::Ecdsa(KeyType curve, std::string_view sca
 }
 
 absl::StatusOr<PrivateKey> PrivateKey::Ed25519(std::string_view seed) {
+  const StackWipe wipe;
   if (seed.size() != 32)
     return Fail("sig.key_invalid")
            << "Ed25519 secret key: " << seed.size() << " bytes instead of 32";
@@ -193,6 +197,7 @@ absl::StatusOr<PrivateKey> PrivateKey::Ed25519(std::string_view seed) {
 }
 
 absl::StatusOr<PrivateKey> PrivateKey::FromPkcs8(std::string_view der) {
+  const StackWipe wipe;
   SecretBytes plain;
   std::string seed;
   if (!Normalise(der, &plain, &seed)) return Fail("sig.key_invalid") << "not a PKCS#8 private key";
@@ -218,6 +223,7 @@ absl::StatusOr<PrivateKey> PrivateKey::FromPkcs8(std::string_view der) {
 }
 
 absl::StatusOr<PrivateKey> PrivateKey::FromPem(std::string_view pem, std::string_view passphrase) {
+  const StackWipe wipe;
   std::string label, der;
   if (!internal::FindPem(pem, "PRIVATE KEY|ENCRYPTED PRIVATE KEY|EC PRIVATE KEY|RSA PRIVATE KEY",
                          &label, &der))
@@ -273,6 +279,7 @@ PrivateKey PrivateKey::Clone() const {
 }
 
 absl::StatusOr<PrivateKey::RsaParts> PrivateKey::RsaSecret() const {
+  const StackWipe wipe;
   if (type() != KeyType::kRsa) return WrongType("RSA", type());
   bssl::UniquePtr<EVP_PKEY> pkey = Open(pkcs8_);
   bssl::UniquePtr<BN_CTX> ctx(BN_CTX_new());
@@ -292,6 +299,7 @@ absl::StatusOr<PrivateKey::RsaParts> PrivateKey::RsaSecret() const {
 }
 
 SecretBytes PrivateKey::Scalar() const {
+  const StackWipe wipe;
   bssl::UniquePtr<EVP_PKEY> pkey = Open(pkcs8_);
   if (!pkey) return SecretBytes();
   if (type() == KeyType::kEd25519) {
@@ -311,6 +319,7 @@ SecretBytes PrivateKey::Scalar() const {
 
 absl::StatusOr<std::string> PrivateKey::SignRsaPkcs1(DigestAlgorithm hash,
                                                      std::string_view digest) const {
+  const StackWipe wipe;
   if (type() != KeyType::kRsa) return WrongType("RSA", type());
   bssl::UniquePtr<EVP_PKEY> pkey = Open(pkcs8_);
   if (!pkey) return Fail("core.no_memory") << "sign";
@@ -329,6 +338,7 @@ absl::StatusOr<std::string> PrivateKey::SignRsaPkcs1(DigestAlgorithm hash,
 
 absl::StatusOr<std::string> PrivateKey::SignRsaPss(DigestAlgorithm hash,
                                                    std::string_view digest) const {
+  const StackWipe wipe;
   if (type() != KeyType::kRsa) return WrongType("RSA", type());
   bssl::UniquePtr<EVP_PKEY> pkey = Open(pkcs8_);
   if (!pkey) return Fail("core.no_memory") << "sign";
@@ -346,6 +356,7 @@ absl::StatusOr<std::string> PrivateKey::SignRsaPss(DigestAlgorithm hash,
 }
 
 absl::StatusOr<std::string> PrivateKey::SignEcdsaDer(std::string_view digest) const {
+  const StackWipe wipe;
   if (OrderSize(type()) == 0) return WrongType("ECDSA", type());
   bssl::UniquePtr<EVP_PKEY> pkey = Open(pkcs8_);
   if (!pkey) return Fail("core.no_memory") << "sign";
@@ -367,6 +378,7 @@ absl::StatusOr<std::string> PrivateKey::SignEcdsaRaw(std::string_view digest) co
 }
 
 absl::StatusOr<std::string> PrivateKey::SignEd25519(std::string_view message) const {
+  const StackWipe wipe;
   if (type() != KeyType::kEd25519) return WrongType("Ed25519", type());
   bssl::UniquePtr<EVP_PKEY> pkey = Open(pkcs8_);
   bssl::ScopedEVP_MD_CTX ctx;

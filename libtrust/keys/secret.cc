@@ -54,6 +54,21 @@ void SecretBytes::Truncate(size_t size) noexcept {
 
 void Wipe(void* data, size_t size) noexcept { OPENSSL_cleanse(data, size); }
 
+// The frame of the function itself is what gets wiped: it lies where the callees' frames lay. Then
+// zeros are copied as secrets were: memcpy leaves what it moved in vector registers, which a core file
+// and the next lazily bound call write out.
+[[gnu::noinline]] static void WipeFramesBeneath() noexcept {
+  constexpr size_t kSize = 32 << 10;
+  char frame[kSize];
+  Wipe(frame, kSize);
+  for (size_t size : {16, 32, 64, 128, 192, 256, 512}) {
+    memmove(frame, frame + kSize / 2, size);
+    asm volatile("" : : "r"(frame) : "memory");
+  }
+}
+
+StackWipe::~StackWipe() { WipeFramesBeneath(); }
+
 void WipeString(std::string* text) noexcept {
   text->resize(text->capacity());
   Wipe(text->data(), text->size());

@@ -56,6 +56,15 @@ class SecretBytes {
 
 // Wipe overwrites memory in a way that no compiler drops.
 void Wipe(void* data, size_t size) noexcept;
+// StackWipe, declared first in a function that works on a secret, wipes what its calls left on the
+// stack beneath and in vector registers: BoringSSL cleans its heap, not its frames.
+class StackWipe {
+ public:
+  StackWipe() = default;
+  ~StackWipe();
+  StackWipe(const StackWipe&) = delete;
+  StackWipe& operator=(const StackWipe&) = delete;
+};
 // WipeString wipes and empties a string that held a secret for a moment.
 void WipeString(std::string* text) noexcept;
 

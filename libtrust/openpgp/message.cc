@@ -42,13 +42,16 @@ absl::Status ReadParts(std::string_view bytes, int depth, int64_t max, const bas
     if (compressed) return Bad("data after the compressed packet");
     switch (packet.tag) {
       case internal::kTagOnePass:
-        if (out->literal) return Bad("a one-pass packet after the content");
+        if (out->literal || !out->signatures.empty())
+          return Bad("a one-pass packet after a signature or the content");
         ++out->one_pass;
         break;
       case internal::kTagSignature:
         if (out->signatures.size() >= internal::kMaxDocumentSignatures)
           return base::FailLimit("signatures", internal::kMaxDocumentSignatures)
                  << "OpenPGP message";
+        if (!out->literal && out->one_pass != 0)
+          return Bad("a signature before the content that a one-pass packet announced");
         out->signatures.emplace_back(packet.body());
         break;
       case internal::kTagLiteral: {

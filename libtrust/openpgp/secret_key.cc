@@ -237,6 +237,7 @@ std::string SecretKey::signing_fingerprint() const {
 }
 
 absl::StatusOr<SecretKey> SecretKey::Generate(const GenerateOptions& options) {
+  const StackWipe wipe_stack;
   using internal::CertificateData;
   if (options.user_id.empty() || options.user_id.size() > 2048)
     return Fail("core.invalid_argument") << "make a key: the user id is empty or too long";
@@ -315,6 +316,7 @@ absl::StatusOr<SecretKey> SecretKey::Generate(const GenerateOptions& options) {
 
 absl::StatusOr<SecretKey> SecretKey::FromBytes(std::string_view bytes, std::string_view passphrase,
                                                const base::Limits* limits) {
+  const StackWipe wipe_stack;
   const base::Limits defaults;
   int64_t max = (limits != nullptr ? *limits : defaults).keyring_bytes;
   if (static_cast<int64_t>(bytes.size()) > max)
@@ -344,7 +346,7 @@ absl::StatusOr<SecretKey> SecretKey::FromBytes(std::string_view bytes, std::stri
     bool signs =
         key.version == 4 && key.key.type() != KeyType::kNone && key.key.type() != KeyType::kDsa;
     if (!signs) {
-      impl->kept.push_back({s.key, s.secret_part});
+      impl->kept.push_back({s.key, SecretBytes::Copy(s.secret_part)});
       continue;
     }
     auto plain = internal::OpenSecretPart(s.secret_part, passphrase);
@@ -353,7 +355,7 @@ absl::StatusOr<SecretKey> SecretKey::FromBytes(std::string_view bytes, std::stri
       break;
     }
     if (!plain->has_value()) {
-      impl->kept.push_back({s.key, s.secret_part});
+      impl->kept.push_back({s.key, SecretBytes::Copy(s.secret_part)});
       continue;
     }
     auto secret = internal::ReadSecretNumbers(key, (*plain)->view());
@@ -372,6 +374,7 @@ absl::StatusOr<SecretKey> SecretKey::FromBytes(std::string_view bytes, std::stri
 }
 
 absl::StatusOr<SecretBytes> SecretKey::Export(std::string_view passphrase, bool armor) const {
+  const StackWipe wipe_stack;
   internal::PacketReader reader(impl_->certificate.bytes());
   internal::Packet packet;
   std::string out;
@@ -398,7 +401,7 @@ absl::StatusOr<SecretBytes> SecretKey::Export(std::string_view passphrase, bool 
     }
     for (const Impl::Kept& kept : impl_->kept) {
       if (kept.key != key) continue;
-      body += kept.part;
+      body += kept.part.view();
       has = true;
     }
     uint8_t tag = packet.tag;

@@ -21,7 +21,7 @@ struct SecretKey::Impl {
   };
   struct Kept {  // a secret part that could not be opened here: a stub, or no signing key
     int key;
-    std::string part;
+    SecretBytes part;
   };
   Certificate certificate;
   std::vector<Held> held;

@@ -62,6 +62,28 @@ class GpgHome {
   std::string dir_;
 };
 
+// gpg and gpgv tell by status lines. The exit status is no verdict: it is 0 for expired and revoked
+// keys.
+inline bool StatusIsGood(const std::string& said) {
+  bool good = said.find("GNUPG:] GOODSIG") != std::string::npos;
+  for (const char* no : {"EXPSIG", "EXPKEYSIG", "REVKEYSIG", "BADSIG", "ERRSIG", "NODATA"})
+    if (said.find(std::string("GNUPG:] ") + no) != std::string::npos) good = false;
+  return good;
+}
+
+// Accepts asks one tool about the files pub, sig and data. gpg reads the keyring as it is, as gpgv
+// does: an import would drop what the case is about.
+inline bool Accepts(const GpgHome& home, const std::string& tool, std::string* said) {
+  if (tool == "sqv") return home.Run("timeout 20 sqv --keyring pub sig data", said) == 0;
+  home.Run(tool == "gpgv"
+               ? "timeout 20 gpgv --status-fd 1 --keyring ./pub sig data"
+               : "timeout 20 gpg --batch --no-tty --no-autostart --no-auto-check-trustdb "
+                 "--trust-model always --no-default-keyring --keyring ./pub "
+                 "--status-fd 1 --verify sig data",
+           said);
+  return StatusIsGood(*said);
+}
+
 }  // namespace coaming::trust::openpgp
 
 #endif  // COAMING_LIBTRUST_OPENPGP_TEST_GPG_HOME_H_

@@ -2,6 +2,7 @@
 #include "libtrust/tuf/repository.h"
 
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
@@ -10,19 +11,12 @@
 #include "base/json/json.h"
 #include "libtrust/tuf/delegation.h"
 #include "libtrust/tuf/test_memory.h"
+#include "libtrust/tuf/test_metadata.h"
 
 namespace coaming::trust::tuf {
 namespace {
 
 using base::json::Value;
-
-Signer NewSigner(KeyType type = KeyType::kEd25519) {
-  auto key = PrivateKey::Generate(type, 2048);
-  REQUIRE(key.ok());
-  auto signer = MakeSigner(*std::move(key));
-  REQUIRE(signer.ok());
-  return *std::move(signer);
-}
 
 #define OK(expr)                                \
   do {                                          \
@@ -192,6 +186,23 @@ TEST_CASE("tuf: delegations by path, by hash and in bins are followed, and only 
                         "tuf.repository"));
 }
 
+TEST_CASE("tuf: a terminating delegation ends the search, whatever it holds (CVE-2025-2886)",
+          "[libtrust][tuf]") {
+  bool terminating = GENERATE(false, true);
+  World w;
+  Signer team = NewSigner();
+  for (const char* name : {"first", "second"}) {
+    DelegatedRole role{.name = name, .keys = {.keyids = {}, .threshold = 1}};
+    role.terminating = terminating;
+    role.paths = std::vector<std::string>{"team/*"};
+    OK(w.repo.Delegate("targets", role, {team.key}, kNow + 30 * kDays));
+  }
+  w.Target("team/a.tar", "a", "second");
+  for (const char* name : {"first", "second"}) OK(w.repo.Sign(name, team));
+  w.Publish();
+  CHECK(w.Get("team/a.tar") == (terminating ? "none" : ""));
+}
+
 TEST_CASE("tuf: of hashed bins one is fetched for one target", "[libtrust][tuf]") {
   World w;
   Signer bin_key = NewSigner();
@@ -276,47 +287,6 @@ TEST_CASE("tuf: a target whose bytes differ is refused", "[libtrust][tuf]") {
   CHECK(w.Get("app.tar") == "tuf.mismatch");
   for (auto& [name, bytes] : w.fetcher.targets) bytes = "longer than it should be";
   CHECK_FALSE(w.Get("app.tar").empty());
-}
-
-// Builds an envelope around `body`, signed by the signers.
-std::string Envelope(const Value& body, const std::vector<const Signer*>& signers,
-                     bool twice = false) {
-  auto canonical = base::json::WriteCanonical(body);
-  REQUIRE(canonical.ok());
-  Value out = Value::MakeObject();
-  Value& list = out.Set("signatures", Value::MakeArray());
-  for (const Signer* s : signers) {
-    for (int i = 0; i < (twice ? 2 : 1); ++i) {
-      Value one = Value::MakeObject();
-      one.Set("keyid", s->keyid);
-      one.Set("sig", base::HexEncode(*s->sign(*canonical)));
-      list.Push(std::move(one));
-    }
-  }
-  out.Set("signed", body);
-  return base::json::Write(out);
-}
-
-Value RootBody(const std::vector<const Signer*>& keys, int64_t threshold) {
-  Value body = Value::MakeObject();
-  body.Set("_type", "root");
-  body.Set("spec_version", "1.0.34");
-  body.Set("version", 1);
-  body.Set("expires", "2036-01-01T00:00:00Z");
-  Value& objects = body.Set("keys", Value::MakeObject());
-  Value ids = Value::MakeArray();
-  for (const Signer* s : keys) {
-    objects.Set(s->keyid, s->key);
-    ids.Push(s->keyid);
-  }
-  Value& roles = body.Set("roles", Value::MakeObject());
-  for (const char* name : {"root", "timestamp", "snapshot", "targets"}) {
-    Value role = Value::MakeObject();
-    role.Set("keyids", ids);
-    role.Set("threshold", threshold);
-    roles.Set(name, role);
-  }
-  return body;
 }
 
 TEST_CASE("tuf: thresholds count different keys, and each once", "[libtrust][tuf]") {
