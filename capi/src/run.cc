@@ -12,6 +12,7 @@
 #include "capi/src/boundary.h"
 #include "capi/src/call.h"
 #include "capi/src/options.h"
+#include "capi/src/run_handles.h"
 #include "capi/src/run_options.h"
 #include "liboci/runtime/executor.h"
 #include "liboci/runtime/facts.h"
@@ -20,16 +21,6 @@
 namespace base = coaming::base;
 namespace capi = coaming::capi;
 namespace run = coaming::run;
-
-struct coam_run_runtime : capi::Object {
-  explicit coam_run_runtime(std::shared_ptr<run::Runtime> r) : runtime(std::move(r)) {}
-  const std::shared_ptr<run::Runtime> runtime;
-};
-
-struct coam_run_container : capi::Object {
-  explicit coam_run_container(std::unique_ptr<run::Container> c) : container(std::move(c)) {}
-  const std::unique_ptr<run::Container> container;
-};
 
 struct coam_run_process : capi::Object {
   explicit coam_run_process(std::unique_ptr<run::ExecProcess> p) : process(std::move(p)) {}

@@ -32,10 +32,12 @@ constexpr OptionRow kRuntimeRows[] = {
 };
 
 #define COAM_RUN_STDIO_ROWS                                                                     \
-  {"stdin", kString, "inherit", "1.0", "inherit, null, pipe, fd:N or file:PATH"},               \
-      {"stdout", kString, "inherit", "1.0", "inherit, null, pipe, fd:N or file:PATH"},          \
-      {"stderr", kString, "inherit", "1.0", "inherit, null, pipe, fd:N or file:PATH"},          \
+  {"stdin", kString, "inherit", "1.0", "inherit, null, pipe, relay, fd:N or file:PATH"},        \
+      {"stdout", kString, "inherit", "1.0", "inherit, null, pipe, relay, fd:N or file:PATH"},   \
+      {"stderr", kString, "inherit", "1.0", "inherit, null, pipe, relay, fd:N or file:PATH"},   \
       {"pass-fd", kList, "", "1.0", "FD:N: descriptor FD of the caller as number N (above 2)"}, \
+      {"listen-fd", kList, "", "1.0",                                                           \
+       "FD[:NAME]: listening socket of the caller, handed on as systemd does (LISTEN_FDS)"},    \
       {"console-socket", kPath, "", "1.0", "socket that gets the master of the terminal"},      \
       {"pidfd-socket", kPath, "", "1.0", "socket that gets a pidfd of the process"},            \
       {"pid-file", kPath, "", "1.0", "file to write the process id to"}, {                      \
@@ -47,6 +49,13 @@ constexpr OptionRow kCreateRows[] = {
     {"spec", kBytes, "", "1.0", "configuration (JSON) to use instead of the bundle's config.json"},
     {"env", kMap, "", "1.0", "variable over the configuration's"},
     {"no-pivot", kBool, "false", "1.0", "enter the root by moving it (for roots in a ramfs)"},
+    {"monitor", kBool, "false", "1.0",
+     "keep a process beside the container that outlives this one: status, log, terminal"},
+    {"log-path", kPath, "", "1.0", "file for output and errors, by a monitor, in CRI lines"},
+    {"log-max-size", kSize, "0", "1.0", "bytes of a log file before it is moved to PATH.1"},
+    {"log-max-files", kInt, "5", "1.0", "log files that are kept, with the current one"},
+    {"notify-socket", kPath, "", "1.0",
+     "the service manager's socket: what the program says by sd_notify is passed on to it"},
     {"pause", kBool, "false", "1.0", "run no program but one that sleeps and reaps"},
     COAM_RUN_STDIO_ROWS,
 };
@@ -77,9 +86,10 @@ constexpr OptionFamily kFamilies[] = {
 };
 
 constexpr const char* kFeatures[] = {
-    "run.cgroup.v1",      "run.cgroup.v2", "run.console",  "run.devices",    "run.exec",
-    "run.hooks",          "run.masks",     "run.mounts",   "run.namespaces", "run.pause",
-    "run.print_plan",     "run.rlimits",   "run.rootless", "run.scheduling", "run.seccomp",
+    "run.attach",         "run.cgroup.v1", "run.cgroup.v2",  "run.console",    "run.devices",
+    "run.events",         "run.exec",      "run.hooks",      "run.log",        "run.masks",
+    "run.monitor",        "run.mounts",    "run.namespaces", "run.notify",     "run.pause",
+    "run.print_plan",     "run.rlimits",   "run.rootless",   "run.scheduling", "run.seccomp",
     "run.seccomp.notify", "run.sysctl",    "run.userns",
 };
 
@@ -89,6 +99,8 @@ absl::StatusOr<run::Stdio> ReadStdio(const OptionReader& options, std::string_vi
   if (text == "inherit" || text.empty()) return s;
   if (text == "null") {
     s.kind = run::Stdio::Kind::kNull;
+  } else if (text == "relay") {
+    s.kind = run::Stdio::Kind::kRelay;
   } else if (text == "pipe") {
     s.kind = run::Stdio::Kind::kPipe;
   } else if (absl::StartsWith(text, "file:")) {
@@ -99,7 +111,7 @@ absl::StatusOr<run::Stdio> ReadStdio(const OptionReader& options, std::string_vi
     s.kind = run::Stdio::Kind::kFd;
   } else {
     return base::Fail("core.invalid_argument")
-           << key << ": \"" << text << "\" is not inherit, null, pipe, fd:N or file:PATH";
+           << key << ": \"" << text << "\" is not inherit, null, pipe, relay, fd:N or file:PATH";
   }
   return s;
 }
@@ -115,6 +127,15 @@ absl::Status ReadLaunch(const OptionReader& options, run::LaunchOptions* out) {
         !absl::SimpleAtoi(parts[1], &p.target))
       return base::Fail("core.invalid_argument") << "pass-fd: \"" << text << "\" is not FD:N";
     out->pass_fds.push_back(p);
+  }
+  for (const std::string& text : options.List("listen-fd")) {
+    const size_t colon = text.find(':');
+    run::ListenFd l;
+    if (!absl::SimpleAtoi(text.substr(0, colon), &l.fd))
+      return base::Fail("core.invalid_argument")
+             << "listen-fd: \"" << text << "\" is not FD[:NAME]";
+    if (colon != std::string::npos) l.name = text.substr(colon + 1);
+    out->listen_fds.push_back(std::move(l));
   }
   out->console_socket = options.String("console-socket");
   out->pidfd_socket = options.String("pidfd-socket");
@@ -174,6 +195,11 @@ absl::StatusOr<run::CreateOptions> ReadCreateOptions(const char* id, const Optio
   }
   out.no_pivot = options.Bool("no-pivot");
   out.pause = options.Bool("pause");
+  out.monitor.on = options.Bool("monitor");
+  out.monitor.log_path = options.String("log-path");
+  out.monitor.log_max_size = options.Int("log-max-size");
+  out.monitor.log_max_files = static_cast<int>(options.Int("log-max-files"));
+  out.notify_socket = options.String("notify-socket");
   COAM_RETURN_IF_ERROR(ReadLaunch(options, &out));
   return out;
 }

@@ -108,6 +108,36 @@ constexpr Flag kRun[] = {
     {"no-subreaper", 0, FlagKind::kSwitch, "", "accepted, and without effect"},
     {"print-plan", 0, FlagKind::kSwitch, "", "show the steps of the launch and start nothing"},
 };
+// A monitor is coam's own: runc's callers bring theirs.
+#define COAM_MONITOR_FLAGS                                                                         \
+  {"monitor", 0, FlagKind::kSwitch, "", "a process that keeps status, log and terminal"},          \
+      {"log-path", 0, FlagKind::kValue, "FILE", "log of the output, kept by a monitor"},           \
+      {"log-max-size", 0, FlagKind::kValue, "SIZE", "size at which the log is rotated"},           \
+      {"log-max-files", 0, FlagKind::kValue, "N", "log files that are kept (5)"},                  \
+      {"stdin", 0, FlagKind::kValue, "WHERE", "inherit, null, relay (coam attach), file:PATH"},    \
+      {"stdout", 0, FlagKind::kValue, "WHERE", "inherit, null, relay (coam attach), file:PATH"}, { \
+    "stderr", 0, FlagKind::kValue, "WHERE", "inherit, null, relay (coam attach), file:PATH"        \
+  }
+constexpr Flag kCoamCreate[] = {COAM_ROOT_FLAGS, COAM_START_FLAGS, COAM_MONITOR_FLAGS};
+constexpr Flag kCoamRun[] = {
+    COAM_ROOT_FLAGS,
+    COAM_START_FLAGS,
+    COAM_MONITOR_FLAGS,
+    {"detach", 'd', FlagKind::kSwitch, "", "do not wait; a monitor keeps the status"},
+    {"keep", 0, FlagKind::kSwitch, "", "do not delete the container at its end"},
+    {"print-plan", 0, FlagKind::kSwitch, "", "show the steps of the launch and start nothing"},
+};
+constexpr Flag kAttach[] = {
+    COAM_ROOT_FLAGS,
+    {"no-stdin", 0, FlagKind::kSwitch, "", "only watch"},
+    {"start", 0, FlagKind::kSwitch, "", "start a created container once attached"},
+};
+constexpr Flag kLogs[] = {
+    COAM_ROOT_FLAGS,
+    {"follow", 'f', FlagKind::kSwitch, "", "go on until the container ends"},
+    {"timestamps", 't', FlagKind::kSwitch, "", "with the time of each line"},
+    {"tail", 'n', FlagKind::kValue, "N", "only the last lines"},
+};
 constexpr Flag kExec[] = {
     COAM_ROOT_FLAGS,
     {"console-socket", 0, FlagKind::kValue, "PATH", "socket that gets the terminal's master"},
@@ -176,7 +206,9 @@ constexpr Flag kSpec[] = {
 
 constexpr Command kCommands[] = {
     {"run", "ID", "Create and start a container, wait for it and delete it", "", kRun,
-     "coam run -b /bundles/web web\ncoam run --print-plan -b . x", 1, 1, false, RunCommand},
+     "coam run -b /bundles/web web\ncoam run -d --log-path web.log -b /bundles/web web\n"
+     "coam run --print-plan -b . x",
+     1, 1, false, RunCommand},
     {"create", "ID", "Create a container up to its program", "", kCreate,
      "coam create -b /bundles/web web\ncoam create --pid-file p -b . x", 1, 1, false,
      CreateCommand},
@@ -207,6 +239,13 @@ constexpr Command kCommands[] = {
      "coam spec\ncoam spec --rootless -b /bundles/web", 0, 0, false, SpecCommand},
 };
 constexpr Command kCoamOnly[] = {
+    {"attach", "ID", "Join the streams of a container that runs under a monitor", "", kAttach,
+     "coam attach web      # ctrl-p ctrl-q detaches\ncoam attach --no-stdin web", 1, 1, false,
+     AttachCommand},
+    {"logs", "ID", "Show what a container has written", "", kLogs,
+     "coam logs web\ncoam logs -f --tail 20 -t web", 1, 1, false, LogsCommand},
+    {"wait", "ID", "Wait for the end of a container and print its status", "", kRoot,
+     "coam wait web\ncoam wait --timeout 30s web", 1, 1, false, WaitCommand},
     {"probe",
      "",
      "Tell what this kernel allows, and how to allow the rest",
@@ -251,7 +290,20 @@ std::vector<Command> Joined(const Command (&a)[N], const Command (&b)[M]) {
 }  // namespace
 
 std::span<const Command> RunCommands() {
-  static const std::vector<Command> all = Joined(kCommands, kCoamOnly);
+  static const std::vector<Command> all = [] {
+    std::vector<Command> out = Joined(kCommands, kCoamOnly);
+    for (Command& c : out) {
+      if (c.words == "run") c.flags = kCoamRun;
+      if (c.words == "create") c.flags = kCoamCreate;
+      if (c.words == "events") {
+        c.usage = "[ID]";
+        c.summary = "Show what happens to containers, and counters of one";
+        c.min_args = 0;
+        c.examples = "coam events\ncoam events --stats web";
+      }
+    }
+    return out;
+  }();
   return all;
 }
 

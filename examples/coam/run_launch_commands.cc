@@ -73,20 +73,25 @@ bool Set(const Options& o, const char* key, const std::string& value, Error* err
 }
 
 // --preserve-fds N and the descriptors of socket activation (LISTEN_FDS), which come before them.
-bool PassFds(Invocation& in, const Options& o, bool env, Error* error) {
+bool PassFds(Invocation& in, const Options& o, Error* error) {
   int n = atoi(in.Value("preserve-fds", "0").c_str());
   const char* listen = getenv("LISTEN_FDS");
   int sockets = listen != nullptr ? atoi(listen) : 0;
   const char* listen_pid = getenv("LISTEN_PID");
   if (listen_pid != nullptr && atoi(listen_pid) != getpid()) sockets = 0;
   if (n < 0 || sockets < 0) return true;
+  std::string names = getenv("LISTEN_FDNAMES") != nullptr ? getenv("LISTEN_FDNAMES") : "";
   for (int i = 3; i < 3 + n + sockets; ++i) {
-    const std::string text = std::to_string(i) + ":" + std::to_string(i);
-    if (!Set(o, "pass-fd", text, error)) return false;
+    const std::string text = std::to_string(i);
+    if (i >= 3 + sockets) {
+      if (!Set(o, "pass-fd", text + ":" + text, error)) return false;
+      continue;
+    }
+    const std::string name = names.substr(0, names.find(':'));
+    names.erase(0, std::min(name.size() + 1, names.size()));
+    if (!Set(o, "listen-fd", name.empty() ? text : text + ":" + name, error)) return false;
   }
-  if (sockets == 0 || !env) return true;
-  return Set(o, "env", "LISTEN_FDS=" + std::to_string(sockets), error) &&
-         Set(o, "env", "LISTEN_PID=1", error);
+  return true;
 }
 
 // The options that run and create share. False: an error was reported and *code is set.
@@ -109,7 +114,11 @@ Options StartOptions(Invocation& in, int* code) {
     }
     ok = coam_options_set_bytes(o.get(), "spec", text.data(), text.size(), Take(error)) == COAM_OK;
   }
-  ok = ok && PassFds(in, o, true, &error);
+  ok = ok && PassFds(in, o, &error);
+  // As a service of a manager that waits for readiness.
+  if (const char* notify = getenv("NOTIFY_SOCKET"); ok && notify != nullptr && *notify != 0)
+    ok = Set(o, "notify-socket", notify, &error);
+  if (ok && !IsRunc(in) && in.Has("detach")) ok = Set(o, "monitor", "true", &error);
   if (!ok) {
     *code = FailRun(in, error);
     return nullptr;
@@ -179,12 +188,26 @@ int RunCommand(Invocation& in) {
   LogPlan(in, runtime, o);
   Container c;
   if (!in.Has("detach")) CatchSignals(in.cancel());
+  if (!in.Has("detach") && (in.Has("monitor") || in.Has("log-path"))) {
+    // The monitor has the streams: this tool is its first reader.
+    if (coam_run_container_create(runtime.get(), in.context(), in.args[0].c_str(), o.get(), Take(c),
+                                  Take(error)) != COAM_OK)
+      return FailRun(in, error);
+    ForwardSignals(coam_run_container_pid(c.get()));
+    code = RunAttached(in, c);
+    g_target = 0;
+    if (code < 0) return 0;
+    if (!in.Has("keep") &&
+        coam_run_container_delete(c.get(), in.context(), 1, nullptr, Take(error)) != COAM_OK)
+      return FailRun(in, error);
+    return code;
+  }
   if (coam_run_container_run(runtime.get(), in.context(), in.args[0].c_str(), o.get(), Take(c),
                              Take(error)) != COAM_OK)
     return FailRun(in, error);
   const int console = coam_run_container_take_console(c.get());
   if (in.Has("detach")) {
-    if (console < 0) return 0;
+    if (console < 0) return 0;  // none, or the monitor's
     close(console);
     return NoTerminal(in, c);
   }
@@ -222,7 +245,7 @@ int ExecCommand(Invocation& in) {
   for (size_t i = 1; ok && i < in.args.size(); ++i) ok = Set(o, "arg", in.args[i], &error);
   for (const std::string& gid : in.Values("additional-gids"))
     ok = ok && Set(o, "additional-gid", gid, &error);
-  ok = ok && PassFds(in, o, true, &error);
+  ok = ok && PassFds(in, o, &error);
   Process p;
   if (!in.Has("detach")) CatchSignals(in.cancel());
   if (!ok ||

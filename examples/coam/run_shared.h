@@ -29,6 +29,14 @@ void RuncLog(const Invocation& in, std::string_view level, const std::string& me
 int RunCommand(Invocation& in);
 int CreateCommand(Invocation& in);
 int ExecCommand(Invocation& in);
+// The commands of run_attach_commands.cc.
+// RunAttached attaches to a created container, starts it and relays until its end: its status, or a
+// failure's exit code; -1 if the user has detached.
+int RunAttached(Invocation& in, const Container& container);
+int AttachCommand(Invocation& in);
+int EventsCommand(Invocation& in);
+int LogsCommand(Invocation& in);
+int WaitCommand(Invocation& in);
 // The commands of run_watch_commands.cc.
 int StartCommand(Invocation& in);
 int StateCommand(Invocation& in);
@@ -39,7 +47,6 @@ int PsCommand(Invocation& in);
 int PauseCommand(Invocation& in);
 int ResumeCommand(Invocation& in);
 int UpdateCommand(Invocation& in);
-int EventsCommand(Invocation& in);
 int SpecCommand(Invocation& in);
 int RuntimeFeaturesCommand(Invocation& in);
 int ProbeCommand(Invocation& in);

@@ -1,4 +1,4 @@
-// coam start, state, kill, delete, list, ps, pause, resume, update, events, spec, features, probe.
+// coam start, state, kill, delete, list, ps, pause, resume, update, spec, features, probe.
 #include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
@@ -257,34 +257,6 @@ int UpdateCommand(Invocation& in) {
       return FailText(in, std::string("--") + flag + ": Intel RDT is not supported by this build");
   return With(in, [&](const Container& c, Error& error) {
     return coam_run_container_update(c.get(), json.data(), json.size(), Take(error)) == COAM_OK;
-  });
-}
-
-int EventsCommand(Invocation& in) {
-  const std::string interval = in.Value("interval", "5s");
-  char* unit = nullptr;
-  const long number = strtol(interval.c_str(), &unit, 10);
-  const long ms = strcmp(unit, "ms") == 0                ? number
-                  : strcmp(unit, "m") == 0               ? number * 60000
-                  : *unit == 0 || strcmp(unit, "s") == 0 ? number * 1000
-                                                         : -1;
-  if (ms <= 0) return FailText(in, "--interval: \"" + interval + "\" is not a time such as 5s");
-  return With(in, [&](const Container& c, Error& error) {
-    for (;;) {
-      if (Text(coam_run_container_status(c.get())) == "stopped") {
-        FailText(in, "container \"" + in.args[0] + "\" is not running");
-        return !in.Has("stats");
-      }
-      Buf text;
-      if (coam_run_container_stats(c.get(), Take(text), Take(error)) != COAM_OK) return false;
-      PrintLine(Text(text));
-      fflush(stdout);
-      if (in.Has("stats")) return true;
-      // The end of the container or of this tool comes first.
-      pollfd wait[2] = {{coam_run_container_fd(c.get()), POLLIN, 0},
-                        {coam_cancel_fd(in.cancel()), POLLIN, 0}};
-      if (poll(wait, 2, static_cast<int>(ms)) != 0) return true;
-    }
   });
 }
 

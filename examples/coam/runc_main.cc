@@ -10,6 +10,5 @@ std::span<const Personality> Personalities() { return {&RuncPersonality(), 1}; }
 
 int main(int argc, char** argv) {
   if (argc < 1) return 2;
-  return coam::RunPersonality(coam::RuncPersonality(),
-                              {argv + 1, static_cast<size_t>(argc - 1)});
+  return coam::RunPersonality(coam::RuncPersonality(), {argv + 1, static_cast<size_t>(argc - 1)});
 }

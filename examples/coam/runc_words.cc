@@ -109,8 +109,7 @@ int RuncUsage(Invocation& in, std::string_view message) {
     constexpr std::string_view kUnknown = "unknown command ";
     if (message.starts_with(kUnknown))
       RuncLog(in, "error", "No help topic for " + std::string(message.substr(kUnknown.size())));
-    else
-      RuncLog(in, "error", std::string(message));
+    else RuncLog(in, "error", std::string(message));
     return 3;
   }
   Print("Incorrect Usage.\n\n" + RuncHelp(*in.personality, in.command));

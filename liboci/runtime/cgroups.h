@@ -73,6 +73,11 @@ class Cgroups {
   absl::Status Freeze(bool frozen) const;
   bool Frozen() const;
   absl::StatusOr<Stats> ReadStats() const;
+  // OomFd gives a descriptor that turns readable when the kernel runs out of the container's memory:
+  // an eventfd on v1, an inotify descriptor on v2; none without a memory controller.
+  base::UniqueFd OomFd() const;
+  // OomKills counts the processes killed for that so far; -1 where the host does not tell.
+  int64_t OomKills() const;
 
  private:
   const CgroupHost::Tree* V1(std::string_view controller) const;

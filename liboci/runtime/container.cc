@@ -49,6 +49,26 @@ std::string ContainerRep::StateText(Status status) const {
   return WriteState(s);
 }
 
+namespace {
+
+// Waits for the end of the first process, and reaps what this host has added meanwhile: without that
+// the end might never come.
+absl::Status WaitEnd(const base::Op& op, ContainerRep* c) {
+  constexpr int64_t kLookMs = 50;
+  while (c->process.pidfd.ok() && c->host->ReapAdded(c->record.id)) {
+    base::Op slice = op;
+    slice.set_deadline(
+        base::Deadline::Earlier(op.deadline(), base::Deadline::AfterMs(kLookMs, op.clock())));
+    absl::Status ended = base::WaitFd(slice, c->process.pidfd.get(), POLLIN);
+    if (ended.ok()) return ended;
+    COAM_RETURN_IF_ERROR(op.Check());
+  }
+  return c->process.pidfd.ok() ? base::WaitFd(op, c->process.pidfd.get(), POLLIN)
+                               : absl::OkStatus();
+}
+
+}  // namespace
+
 Container::Container(std::unique_ptr<ContainerRep> rep) : rep_(std::move(rep)) {}
 Container::~Container() = default;
 const std::string& Container::id() const { return rep_->record.id; }
@@ -59,7 +79,10 @@ base::UniqueFd Container::TakeStdio(int which) {
 }
 base::UniqueFd Container::TakeConsole() { return std::move(rep_->process.console); }
 const Spec& Container::spec() const { return rep_->spec; }
-absl::StatusOr<ExitStatus> Container::Wait(const base::Op& op) { return rep_->process.Wait(op); }
+absl::StatusOr<ExitStatus> Container::Wait(const base::Op& op) {
+  COAM_RETURN_IF_ERROR(WaitEnd(op, rep_.get()));
+  return rep_->process.Wait(op);
+}
 absl::StatusOr<std::optional<ExitStatus>> Container::TryWait() { return rep_->process.TryWait(); }
 void Container::FeedStatus(int wait_status) { rep_->process.Feed(wait_status); }
 
@@ -106,6 +129,7 @@ absl::Status Container::Start(const base::Op& op) {
     if (r.kind == COAM_REPORT_NOTE)
       op.AddNote("run.launch", c.record.id, absl::StrCat(r.text, ": ", base::ErrnoText(r.value)));
   }
+  internal::Announce(*c.host, "started", c.record);
   if (!c.spec.hooks.poststart.empty()) {
     absl::Status hooks = internal::RunHooks(op, c.spec.hooks.poststart, "poststart",
                                             c.StateText(Status::kRunning), c.record.bundle, false);
@@ -156,11 +180,12 @@ absl::Status Container::Delete(const base::Op& op, bool force) {
   if (status != Status::kStopped) {
     if (status == Status::kPaused) c.cgroups().Freeze(false).IgnoreError();
     syscall(SYS_pidfd_send_signal, c.process.pidfd.get(), SIGKILL, nullptr, 0);
-    base::Op patient;  // a killed process ends
-    COAM_RETURN_IF_ERROR(base::WaitFd(patient, c.process.pidfd.get(), POLLIN));
+    COAM_RETURN_IF_ERROR(WaitEnd(base::Op(), &c));  // a killed process ends
   }
-  // Reaped if it is ours and nobody has waited.
-  if (c.process.pidfd.ok()) c.process.TryWait().IgnoreError();
+  // Reaped if it is ours and nobody has waited; a monitor has ended with its container, or does now.
+  absl::StatusOr<std::optional<ExitStatus>> exit = c.process.TryWait();
+  if (c.process.monitor_pidfd.ok())
+    syscall(SYS_pidfd_send_signal, c.process.monitor_pidfd.get(), SIGKILL, nullptr, 0);
   if (c.has_cgroups()) {
     Cgroups cgroups = c.cgroups();
     // Without a pid namespace of its own, children may have outlived the first process.
@@ -178,6 +203,7 @@ absl::Status Container::Delete(const base::Op& op, bool force) {
   if (absl::Status s = c.resctrl().Remove(); !s.ok())
     op.AddNote("run.rdt", c.record.id, base::GetError(s).message);
   COAM_RETURN_IF_ERROR(c.host->store.Remove(c.record.id));
+  internal::Announce(*c.host, "deleted", c.record, -1, exit.ok() ? *exit : std::nullopt);
   return internal::RunHooks(op, c.spec.hooks.poststop, "poststop", c.StateText(Status::kStopped),
                             c.record.bundle, true);
 }
@@ -194,6 +220,9 @@ absl::StatusOr<ContainerInfo> Container::Info() const {
   info.created_ns = c.record.created_ns;
   info.annotations = c.spec.annotations;
   info.cgroup_path = c.record.cgroup_path;
+  info.log = c.record.log;
+  info.monitored = c.record.monitor != 0;
+  if (info.status == Status::kStopped) info.exit = rep_->process.Peek();
   return info;
 }
 
@@ -219,13 +248,17 @@ absl::Status Container::Pause() {
     return WrongState(c, "pausing", "running");
   if (!c.has_cgroups())
     return base::Fail("run.unsupported") << "pausing needs cgroups, which this container lacks";
-  return c.cgroups().Freeze(true);
+  COAM_RETURN_IF_ERROR(c.cgroups().Freeze(true));
+  internal::Announce(*c.host, "paused", c.record);
+  return absl::OkStatus();
 }
 
 absl::Status Container::Resume() {
   ContainerRep& c = *rep_;
   if (!c.has_cgroups() || !c.cgroups().Frozen()) return WrongState(c, "resuming", "paused");
-  return c.cgroups().Freeze(false);
+  COAM_RETURN_IF_ERROR(c.cgroups().Freeze(false));
+  internal::Announce(*c.host, "resumed", c.record);
+  return absl::OkStatus();
 }
 
 absl::Status Container::Update(const Resources& resources) {

@@ -62,7 +62,10 @@ absl::StatusOr<std::unique_ptr<ExecProcess>> Container::Exec(const base::Op& op,
   PlanInput in;
   std::vector<std::string> warnings;
   in.spec = &c.spec;
-  in.process = &options.process;
+  Process process = options.process;
+  internal::AddListenEnv(options, &process.env);
+  in.process = &process;
+  in.listen_pid = !options.listen_fds.empty();
   in.facts = &c.host->facts;
   in.id = c.record.id;
   in.exec = true;
@@ -97,8 +100,7 @@ absl::StatusOr<std::unique_ptr<ExecProcess>> Container::Exec(const base::Op& op,
   launch.cgroup_fd = birth.get();
   launch.join_pidfd = c.process.pidfd.get();
   COAM_ASSIGN_OR_RETURN(std::unique_ptr<Session> session, Session::Start(launch));
-  auto rep = std::make_unique<ProcessRep>();
-  rep->runtime = c.runtime;
+  auto rep = std::make_shared<ProcessRep>();
   absl::Status failure;
   if (!below.empty()) failure = cgroups.AttachBelow(session->pid(), below);
   else if (c.has_cgroups()) failure = cgroups.Attach(session->pid(), birth.ok());
@@ -137,7 +139,12 @@ absl::StatusOr<std::unique_ptr<ExecProcess>> Container::Exec(const base::Op& op,
   rep->pid = session->pid();
   rep->pidfd = session->TakePidfd();
   for (int i = 0; i < 3; ++i) rep->stdio[i] = std::move(stdio.ours[i]);
-  return std::unique_ptr<ExecProcess>(new ExecProcess(std::move(rep)));
+  c.host->ReapAdded(c.record.id);  // those that nobody has waited for
+  {
+    absl::MutexLock lock(&c.host->mutex);
+    c.host->added.emplace_back(c.record.id, rep);
+  }
+  return std::unique_ptr<ExecProcess>(new ExecProcess(c.runtime, std::move(rep)));
 }
 
 }  // namespace coaming::run

@@ -15,7 +15,9 @@
 // Ownership: Container and ExecProcess keep the Runtime alive; destroying them kills nothing and
 // removes nothing. Threads: Runtime [shared]; Container and ExecProcess [shared] as well, Wait may
 // run beside Kill. The library never forks, never installs a handler, never calls waitpid(-1); a
-// container process is a child of the calling process and is reaped only through its own pidfd.
+// container process is a child of the calling process and is reaped only through its own pidfd, or
+// the child of its monitor, a small static process that keeps its exit status, log and terminal when
+// the host goes (CreateOptions::monitor).
 // A kill -9 of the host at any moment leaves a state directory that Open + Delete(force) cleans.
 // Hostile input: bundle and root file system are hostile; ids and paths from them are checked.
 #ifndef COAMING_LIBOCI_RUNTIME_EXECUTOR_H_
@@ -36,6 +38,7 @@
 #include "absl/status/statusor.h"
 #include "base/core/op.h"
 #include "base/core/unique_fd.h"
+#include "liboci/runtime/stats.h"
 #include "liboci/spec/runtime/types.h"
 
 namespace coaming::run {
@@ -61,6 +64,7 @@ struct Stdio {
     kPipe,     // a new pipe; the caller's end is Container::TakeStdio
     kFd,       // `fd`, borrowed for the call
     kFile,     // `path`, appended to (input: read); made with mode 0600
+    kRelay,    // the monitor: its log and those who attach; input comes from those who attach
   };
   Kind kind = Kind::kInherit;
   int fd = -1;
@@ -71,6 +75,12 @@ struct Stdio {
 struct PassFd {
   int fd = -1;
   int target = -1;
+};
+
+// A listening socket for the program, by the protocol of socket activation (sd_listen_fds).
+struct ListenFd {
+  int fd = -1;       // borrowed for the call
+  std::string name;  // for LISTEN_FDNAMES
 };
 
 // What a caller's hook sees when the namespaces exist and nothing else has happened yet.
@@ -88,8 +98,21 @@ struct LaunchOptions {
   std::string console_socket;  // send the pty master there (runc's protocol); else TakeConsole
   std::string pidfd_socket;    // send a pidfd of the process there in the same way; empty: not
   std::vector<PassFd> pass_fds;
-  std::string pid_file;  // written atomically; empty: none
+  std::vector<ListenFd> listen_fds;  // become 3, 4, ...; LISTEN_FDS, _PID and _FDNAMES are set
+  std::string pid_file;              // written atomically; empty: none
   bool no_new_keyring = false;
+};
+
+// The monitor outlives the host: a container opened anew still has its exit status, its log goes on,
+// and its terminal can be attached to. Implied by a log, a relay and a notify socket. It stays in the
+// host's cgroup and namespaces, and ends with its container.
+struct MonitorOptions {
+  bool on = false;
+  // Log of output and errors ("2026-01-02T03:04:05.678901234Z stdout F text", the form of the CRI),
+  // made with mode 0640. What would be inherited is relayed then.
+  std::string log_path;
+  int64_t log_max_size = 0;  // bytes, 0: any; a larger one becomes PATH.1, PATH.1 PATH.2, ...
+  int log_max_files = 5;     // with the current one
 };
 
 struct CreateOptions : LaunchOptions {
@@ -102,6 +125,10 @@ struct CreateOptions : LaunchOptions {
   // an infrastructure container for a pod. `spec.process` may then be absent, and spec.root too if
   // no mount namespace is new.
   bool pause = false;
+  MonitorOptions monitor;
+  // The service manager's socket (NOTIFY_SOCKET of the host): the program gets one of its own, and
+  // what it says there is passed on, with MAINPID as the host sees it and without descriptors.
+  std::string notify_socket;
   // Called on the calling thread after createRuntime hooks and before the root is changed (CNI goes
   // here). A failure undoes the creation and is returned.
   std::function<absl::Status(const NamespacesReady&)> on_namespaces;
@@ -132,19 +159,13 @@ struct ContainerInfo {
   int64_t created_ns = 0;  // CLOCK_REALTIME
   StringMap annotations;
   std::string cgroup_path;  // below each hierarchy
+  std::string log;          // of its monitor; empty: none
+  bool monitored = false;
+  std::optional<ExitStatus> exit;  // of a stopped one, where it is known
 };
 
-// Counters of the container's cgroups; -1 where the host does not tell.
-struct Stats {
-  int64_t cpu_usage_ns = -1, cpu_user_ns = -1, cpu_system_ns = -1;
-  int64_t cpu_periods = -1, cpu_throttled_periods = -1, cpu_throttled_ns = -1;
-  int64_t memory_usage = -1, memory_max_usage = -1, memory_limit = -1, memory_failcnt = -1;
-  int64_t memory_cache = -1, memory_rss = -1, memory_swap = -1, oom_kills = -1;
-  int64_t pids_current = -1, pids_limit = -1;
-  int64_t io_read_bytes = -1, io_write_bytes = -1;
-};
-std::string StatsToJson(std::string_view id, const Stats& stats);  // as `runc events --stats`
-
+class Attachment;  // attach.h
+class Events;      // events.h
 class Runtime;
 class Plan;
 
@@ -173,8 +194,9 @@ class ExecProcess {
 
  private:
   friend class Container;
-  explicit ExecProcess(std::unique_ptr<internal::ProcessRep> rep);
-  std::unique_ptr<internal::ProcessRep> rep_;
+  ExecProcess(std::shared_ptr<Runtime> runtime, std::shared_ptr<internal::ProcessRep> rep);
+  std::shared_ptr<Runtime> runtime_;
+  std::shared_ptr<internal::ProcessRep> rep_;
 };
 
 class Container {
@@ -201,6 +223,14 @@ class Container {
   absl::StatusOr<ExitStatus> Wait(const base::Op& op);
   absl::StatusOr<std::optional<ExitStatus>> TryWait();
   void FeedStatus(int wait_status);
+
+  // Attach gives a reader of what a monitored container writes from now on, and a writer of its
+  // input. Any number of them up to 16. run.monitor: it has none, or it is gone.
+  absl::StatusOr<std::unique_ptr<Attachment>> Attach(const base::Op& op) const;
+  // Resize sets the size of the terminal that the monitor holds.
+  absl::Status Resize(int rows, int columns) const;
+  // ReopenLog makes the monitor open its log by name again, after a rotation by somebody else.
+  absl::Status ReopenLog() const;
 
   absl::StatusOr<ContainerInfo> Info() const;
   absl::StatusOr<std::string> StateJson() const;
@@ -241,6 +271,9 @@ class Runtime : public std::enable_shared_from_this<Runtime> {
   // Remove is Open + Delete; with `force` an unknown id is no error, and what a killed host left of
   // a half-made container is cleaned up.
   absl::Status Remove(const base::Op& op, std::string_view id, bool force);
+
+  // Watch gives the events of container `id`, or of all if it is empty, from now on.
+  absl::StatusOr<std::unique_ptr<Events>> Watch(std::string_view id);
 
   // PrintPlan compiles the plan of `options` and renders it, one numbered step a line.
   absl::StatusOr<std::string> PrintPlan(const CreateOptions& options);

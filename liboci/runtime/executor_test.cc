@@ -46,6 +46,29 @@ TEST_CASE("run: nothing is left of a container that was deleted", "[liboci][runt
   REQUIRE(found.empty());
 }
 
+TEST_CASE("exec: a process that nobody waits for does not keep its container from ending",
+          "[liboci][runtime][root]") {
+  COAM_NEEDS_CONTAINERS();
+  TestBundle b;
+  base::Op op;
+  op.set_deadline(base::Deadline::AfterMs(60000));
+  std::shared_ptr<Runtime> runtime = b.NewRuntime();
+  for (bool wait : {true, false}) {
+    std::unique_ptr<Container> c =
+        REQUIRE_VALUE(runtime->Run(op, b.Options(TestBundle::SpecOf({"sleep", "100"}))));
+    ExecOptions e;
+    e.process = c->DefaultExecProcess({"sleep", "100"});
+    std::unique_ptr<ExecProcess> held = REQUIRE_VALUE(c->Exec(op, e));
+    REQUIRE_VALUE(c->Exec(op, e)).reset();
+    if (wait) {
+      REQUIRE_OK(c->Kill(SIGKILL));
+      REQUIRE(REQUIRE_VALUE(c->Wait(op)).signal == SIGKILL);
+    }
+    REQUIRE_OK(c->Delete(op, true));
+    REQUIRE(REQUIRE_VALUE(held->Wait(op)).signal == SIGKILL);
+  }
+}
+
 TEST_CASE("create: the program waits for start, also from another object",
           "[liboci][runtime][root]") {
   COAM_NEEDS_CONTAINERS();

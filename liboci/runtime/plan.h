@@ -28,6 +28,7 @@ class Plan {
       kTree,       // a detached clone of what lies at `path`
       kPidfd,      // of the process that is joined
       kProc,       // the host's /proc
+      kMonitor,    // descriptor `arg` of the monitor (COAM_MONITOR_*_FD)
     };
     // Bits of `arg` of a kTree.
     static constexpr uint64_t kRecursive = 1, kNoFollow = 2, kMapRecursive = 4;

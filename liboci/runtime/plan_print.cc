@@ -44,6 +44,7 @@ constexpr OpRow kOps[] = {
     {COAM_OP_SETSID, "starting", "start", "run.setup"},
     {COAM_OP_KEYRING, "making", "make", "run.setup"},
     {COAM_OP_DUMPABLE, "setting", "set", "run.setup"},
+    {COAM_OP_MONITOR, "starting", "start", "run.monitor"},
     {COAM_OP_PROPAGATION, "setting", "set", "run.root"},
     {COAM_OP_ROOT, "mounting", "mount", "run.root"},
     {COAM_OP_MOUNT, "mounting", "mount", "run.mount"},
@@ -201,6 +202,7 @@ std::string Plan::Details(size_t i) const {
     case COAM_OP_SYMLINK: return absl::StrCat("the link ", t2);
     case COAM_OP_CONSOLE: return "the terminal";
     case COAM_OP_PIVOT: return "the root";
+    case COAM_OP_MONITOR: return "the monitor";
     case COAM_OP_ROOT_PROPAGATION: return "the propagation of the root";
     case COAM_OP_ROOT_READONLY: return "the root";
     case COAM_OP_MKDIR: return absl::StrCat("the directory ", t2);
@@ -279,6 +281,10 @@ std::string Plan::Print() const {
         add(Names(kMountFlags, s.n[4] & ~uint64_t{MS_REC}, ""));
         break;
       case COAM_OP_MKNOD: more.push_back(absl::StrFormat("%o", s.n[0])); break;
+      case COAM_OP_MONITOR:
+        if (s.n[0] != 0) more.push_back(absl::StrCat("child in ", NamespaceNames(s.n[0])));
+        if (s.flags & COAM_MONITOR_LOG) more.push_back(absl::StrCat("log ", TextAt(i, 0)));
+        break;
       case COAM_OP_SYMLINK: more.push_back(absl::StrCat("to ", TextAt(i, 1))); break;
       case COAM_OP_CAPS: more.push_back(absl::StrCat("ambient ", CapabilityNames(s.n[3]))); break;
       default: break;

@@ -11,7 +11,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "base/core/error.h"
 #include "base/core/status_macros.h"
 #include "liboci/runtime/internal.h"
@@ -31,6 +33,11 @@ struct PidfdInfo {
 constexpr uint64_t kInfoExit = 1u << 3;
 #define COAM_PIDFD_GET_INFO _IOWR(0xFF, 11, PidfdInfo)
 
+// How long a monitor may take from the end of its container to its record.
+constexpr int64_t kMonitorGraceMs = 2000;
+
+}  // namespace
+
 ExitStatus FromWaitStatus(int w) {
   ExitStatus s;
   if (WIFSIGNALED(w)) {
@@ -43,12 +50,19 @@ ExitStatus FromWaitStatus(int w) {
   return s;
 }
 
-}  // namespace
+base::UniqueFd OpenProcess(pid_t pid, uint64_t identity) {
+  if (pid <= 0) return {};
+  absl::StatusOr<base::UniqueFd> pidfd =
+      base::HighFd(static_cast<int>(syscall(434 /* pidfd_open */, pid, 0)));
+  // The number may be another process's by now.
+  if (!pidfd.ok() || IdentityOf(pidfd->get(), pid) != identity) return {};
+  return *std::move(pidfd);
+}
 
-absl::StatusOr<std::optional<ExitStatus>> ReapPidfd(int pidfd, bool block) {
+absl::StatusOr<std::optional<ExitStatus>> ReapPidfd(int pidfd, bool block, bool keep) {
   siginfo_t info = {};
-  int r;
-  do r = waitid(P_PIDFD, static_cast<id_t>(pidfd), &info, WEXITED | __WALL | (block ? 0 : WNOHANG));
+  int r, flags = WEXITED | __WALL | (block ? 0 : WNOHANG) | (keep ? WNOWAIT : 0);
+  do r = waitid(P_PIDFD, static_cast<id_t>(pidfd), &info, flags);
   while (r < 0 && errno == EINTR);
   if (r == 0) {
     if (info.si_pid == 0) return std::optional<ExitStatus>();
@@ -78,22 +92,68 @@ absl::StatusOr<ExitStatus> ProcessRep::Wait(const base::Op& op) {
     absl::MutexLock lock(&mutex);
     if (status) return *status;
   }
+  if (pidfd.ok()) COAM_RETURN_IF_ERROR(base::WaitFd(op, pidfd.get(), POLLIN));
+  if (monitor_pidfd.ok()) {
+    base::Op limited = op;
+    limited.set_deadline(base::Deadline::Earlier(
+        op.deadline(), base::Deadline::AfterMs(kMonitorGraceMs, op.clock())));
+    absl::Status ended = base::WaitFd(limited, monitor_pidfd.get(), POLLIN);
+    if (!ended.ok()) COAM_RETURN_IF_ERROR(op.Check());
+  }
+  absl::MutexLock lock(&mutex);
+  if (status) return *status;
+  COAM_RETURN_IF_ERROR(Take(true));
+  return *status;
+}
+
+absl::Status ProcessRep::Take(bool block) {
+  if (monitored) status = ReadExit(record_dir);
+  if (status) return absl::OkStatus();
   if (!pidfd.ok())
     return base::Fail("run.status_taken")
            << "the process had ended before this object was made: its status is not known";
-  COAM_RETURN_IF_ERROR(base::WaitFd(op, pidfd.get(), POLLIN));
-  absl::MutexLock lock(&mutex);
-  if (status) return *status;
-  COAM_ASSIGN_OR_RETURN(std::optional<ExitStatus> got, ReapPidfd(pidfd.get(), true));
-  status = got;
-  return *status;
+  COAM_ASSIGN_OR_RETURN(status, ReapPidfd(pidfd.get(), block));
+  return absl::OkStatus();
 }
 
 absl::StatusOr<std::optional<ExitStatus>> ProcessRep::TryWait() {
   absl::MutexLock lock(&mutex);
-  if (status || !pidfd.ok()) return status;
-  COAM_ASSIGN_OR_RETURN(status, ReapPidfd(pidfd.get(), false));
+  if (status) return status;
+  if (!monitored) {
+    if (!pidfd.ok()) return status;
+    COAM_RETURN_IF_ERROR(Take(false));
+    return status;
+  }
+  if (!Ended()) return status;
+  if (monitor_pidfd.ok()) {
+    base::Op limited;
+    limited.set_deadline(base::Deadline::AfterMs(kMonitorGraceMs));
+    base::WaitFd(limited, monitor_pidfd.get(), POLLIN).IgnoreError();
+  }
+  COAM_RETURN_IF_ERROR(Take(false));
   return status;
+}
+
+bool RuntimeRep::ReapAdded(std::string_view id) {
+  absl::MutexLock lock(&mutex);
+  bool more = false;
+  std::erase_if(added, [&](const auto& entry) {
+    if (entry.first != id) return false;
+    absl::StatusOr<std::optional<ExitStatus>> status = entry.second->TryWait();
+    const bool there = status.ok() && !status->has_value();
+    more |= there;
+    return !there;
+  });
+  return more;
+}
+
+std::optional<ExitStatus> ProcessRep::Peek() {
+  absl::MutexLock lock(&mutex);
+  if (status || !Ended()) return status;
+  if (monitored) return ReadExit(record_dir);
+  if (!pidfd.ok()) return std::nullopt;
+  absl::StatusOr<std::optional<ExitStatus>> got = ReapPidfd(pidfd.get(), false, /*keep=*/true);
+  return got.ok() ? *got : std::nullopt;
 }
 
 void ProcessRep::Feed(int wait_status) {
@@ -107,13 +167,14 @@ bool ProcessRep::Ended() const {
   return poll(&p, 1, 0) > 0;
 }
 
-absl::StatusOr<Stdios> OpenStdio(const LaunchOptions& options, bool terminal) {
+absl::StatusOr<Stdios> OpenStdio(const LaunchOptions& options, bool terminal, bool relay) {
   Stdios out;
   const Stdio* wanted[3] = {&options.in, &options.out, &options.err};
   for (int i = 0; i < 3; ++i) {
     const Stdio& s = *wanted[i];
     Stdio::Kind kind = terminal ? Stdio::Kind::kNull : s.kind;
     int fd = -1;
+    if (kind == Stdio::Kind::kInherit && relay && i != 0) kind = Stdio::Kind::kRelay;
     if (kind == Stdio::Kind::kInherit && fcntl(i, F_GETFD) < 0) kind = Stdio::Kind::kNull;
     switch (kind) {
       case Stdio::Kind::kInherit: fd = i; break;
@@ -136,6 +197,7 @@ absl::StatusOr<Stdios> OpenStdio(const LaunchOptions& options, bool terminal) {
         fd = opened;
         break;
       }
+      case Stdio::Kind::kRelay:
       case Stdio::Kind::kPipe: {
         int ends[2];
         if (pipe2(ends, O_CLOEXEC) != 0)
@@ -148,7 +210,10 @@ absl::StatusOr<Stdios> OpenStdio(const LaunchOptions& options, bool terminal) {
     }
     out.map.push_back({fd, i});
   }
-  for (const PassFd& p : options.pass_fds) {
+  std::vector<PassFd> passed = options.pass_fds;
+  for (size_t i = 0; i < options.listen_fds.size(); ++i)
+    passed.push_back({options.listen_fds[i].fd, static_cast<int>(3 + i)});
+  for (const PassFd& p : passed) {
     if (p.target < 3 || p.target > 65535 || fcntl(p.fd, F_GETFD) < 0)
       return base::Fail("core.invalid_argument")
              << "descriptor " << p.fd << " cannot be passed as number " << p.target;
@@ -210,6 +275,20 @@ absl::Status SendPidfd(const std::string& path, int pidfd) {
   return SendWithFd(s.get(), "pidfd", pidfd, "the pidfd socket");
 }
 
+void AddListenEnv(const LaunchOptions& options, std::vector<std::string>* env) {
+  if (options.listen_fds.empty()) return;
+  std::erase_if(*env, [](const std::string& e) { return absl::StartsWith(e, "LISTEN_"); });
+  std::vector<std::string> names;
+  bool named = false;
+  for (const ListenFd& l : options.listen_fds) {
+    named |= !l.name.empty();
+    names.push_back(l.name.empty() ? "unknown" : l.name);
+  }
+  env->push_back(absl::StrCat("LISTEN_FDS=", options.listen_fds.size()));
+  env->push_back("LISTEN_PID=");
+  if (named) env->push_back(absl::StrCat("LISTEN_FDNAMES=", absl::StrJoin(names, ":")));
+}
+
 absl::Status WritePidFile(const base::Op& op, const std::string& path, pid_t pid) {
   size_t slash = path.rfind('/');
   COAM_ASSIGN_OR_RETURN(base::Dir dir, base::Dir::Open(slash == std::string::npos ? "."
@@ -221,7 +300,9 @@ absl::Status WritePidFile(const base::Op& op, const std::string& path, pid_t pid
 
 }  // namespace internal
 
-ExecProcess::ExecProcess(std::unique_ptr<internal::ProcessRep> rep) : rep_(std::move(rep)) {}
+ExecProcess::ExecProcess(std::shared_ptr<Runtime> runtime,
+                         std::shared_ptr<internal::ProcessRep> rep)
+    : runtime_(std::move(runtime)), rep_(std::move(rep)) {}
 ExecProcess::~ExecProcess() = default;
 pid_t ExecProcess::pid() const { return rep_->pid; }
 int ExecProcess::poll_fd() const { return rep_->pidfd.get(); }

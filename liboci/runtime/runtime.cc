@@ -69,6 +69,7 @@ struct Prepared {
   std::unique_ptr<ContainerRep> rep;
   std::string config;  // text for the state
   PlanInput input;
+  internal::Monitor monitor;
   std::shared_ptr<const Filter> filter;
   std::vector<std::string> warnings;
 };
@@ -130,7 +131,19 @@ absl::Status Prepare(RuntimeRep* host, const CreateOptions& o, bool wait_start, 
   PlanInput& in = p->input;
   in.spec = &c.spec;
   in.process = c.spec.process && !o.pause ? &*c.spec.process : nullptr;
-  if (c.spec.process) AddEnv(o.env, &c.spec.process->env);
+  COAM_ASSIGN_OR_RETURN(
+      p->monitor,
+      internal::PlanMonitor(o, in.process != nullptr && in.process->terminal, host->store.root()));
+  if (c.spec.process) {
+    std::vector<std::string>& env = c.spec.process->env;
+    AddEnv(o.env, &env);
+    internal::AddListenEnv(o, &env);
+    if (!p->monitor.notify_dir.empty()) AddEnv({"NOTIFY_SOCKET=/run/notify/notify.sock"}, &env);
+  }
+  c.record.log = p->monitor.log_path;
+  in.monitor = p->monitor.plan;
+  in.notify_dir = p->monitor.notify_dir;
+  in.listen_pid = !o.listen_fds.empty();
   in.facts = &host->facts;
   in.id = o.id;
   in.bundle = c.record.bundle;
@@ -140,7 +153,8 @@ absl::Status Prepare(RuntimeRep* host, const CreateOptions& o, bool wait_start, 
   in.host_waits = o.on_namespaces != nullptr || !c.spec.hooks.prestart.empty() ||
                   !c.spec.hooks.create_runtime.empty() || !c.spec.linux_.net_devices.empty();
   in.lenient_labels = host->options.lenient_labels;
-  in.into_cgroup = host->facts.unified && !in.cgroup_path.empty();
+  // A monitor must not be in the container's cgroup, or it would be frozen and killed with it.
+  in.into_cgroup = host->facts.unified && !in.cgroup_path.empty() && !in.monitor.on;
   in.no_pivot = o.no_pivot;
   in.no_new_keyring = o.no_new_keyring;
   in.pause = o.pause;
@@ -201,7 +215,7 @@ namespace {
 class Launch {
  public:
   Launch(const base::Op& op, RuntimeRep* host, const CreateOptions& o, Prepared* p, Undo* undo)
-      : op_(op), host_(host), o_(o), c_(*p->rep), undo_(undo) {}
+      : op_(op), host_(host), o_(o), c_(*p->rep), monitor_(p->monitor), undo_(undo) {}
 
   absl::Status Go(bool wait_start) {
     base::UniqueFd listener, birth;
@@ -210,18 +224,25 @@ class Launch {
       COAM_ASSIGN_OR_RETURN(listener, Listen(c_.dir.get()));
     }
     bool terminal = c_.spec.process && c_.spec.process->terminal && !o_.pause;
-    COAM_ASSIGN_OR_RETURN(internal::Stdios stdio, internal::OpenStdio(o_, terminal));
-    if (c_.has_cgroups()) birth = cgroups.BirthFd();
+    COAM_ASSIGN_OR_RETURN(internal::Stdios stdio,
+                          internal::OpenStdio(o_, terminal, !monitor_.log_path.empty()));
+    bool monitored = monitor_.plan.on;
+    if (c_.has_cgroups() && !monitored) birth = cgroups.BirthFd();
     Session::Options options;
+    if (monitored) {
+      COAM_RETURN_IF_ERROR(internal::OpenMonitor(o_, c_.dir.get(), &stdio, &monitor_));
+      for (const base::UniqueFd& fd : monitor_.fds) options.monitor_fds.push_back(fd.get());
+    }
     options.plan = c_.plan.get();
     options.helper_fd = host_->launcher.get();
     options.fds = stdio.map;
     options.listen_fd = listener.get();
     options.cgroup_fd = birth.get();
     COAM_ASSIGN_OR_RETURN(session_, Session::Start(options));
+    monitor_.fds.clear();  // the program must see its pipes end
     undo_->session = session_.get();
     born_ = birth.ok();
-    if (!c_.plan->two_stage) COAM_RETURN_IF_ERROR(Adopt());
+    if (!session_->child_due()) COAM_RETURN_IF_ERROR(Adopt());
     COAM_RETURN_IF_ERROR(Talk(wait_start));
     for (int i = 0; i < 3; ++i) c_.process.stdio[i] = std::move(stdio.ours[i]);
     return absl::OkStatus();
@@ -234,7 +255,10 @@ class Launch {
   absl::Status Adopt() {
     c_.record.pid = session_->pid();
     c_.record.identity = IdentityOf(session_->pidfd(), c_.record.pid);
-    COAM_RETURN_IF_ERROR(host_->store.WritePid(c_.dir.get(), c_.record.pid, c_.record.identity));
+    c_.record.monitor = session_->monitor_pid();
+    if (c_.record.monitor != 0)
+      c_.record.monitor_identity = IdentityOf(session_->monitor_pidfd(), c_.record.monitor);
+    COAM_RETURN_IF_ERROR(host_->store.WritePids(c_.dir.get(), c_.record));
     if (c_.has_cgroups()) COAM_RETURN_IF_ERROR(c_.cgroups().Attach(c_.record.pid, born_));
     COAM_RETURN_IF_ERROR(c_.resctrl().Attach(c_.record.pid));
     adopted_ = true;
@@ -317,6 +341,7 @@ class Launch {
   RuntimeRep* host_;
   const CreateOptions& o_;
   ContainerRep& c_;
+  internal::Monitor& monitor_;
   Undo* undo_;
   bool born_ = false, adopted_ = false;
 };
@@ -361,7 +386,12 @@ absl::StatusOr<std::unique_ptr<ContainerRep>> Build(const base::Op& op, RuntimeR
   }
   c.process.pid = c.record.pid;
   c.process.pidfd = launch.session_->TakePidfd();
+  c.process.monitor_pidfd = launch.session_->TakeMonitorPidfd();
+  c.process.monitored = c.record.monitor != 0;
+  c.process.record_dir = c.dir.get();
   undo.Keep();
+  internal::Announce(*host, "created", c.record, c.process.pidfd.get());
+  if (!wait_start) internal::Announce(*host, "started", c.record);
   return std::move(p.rep);
 }
 
@@ -403,15 +433,11 @@ absl::StatusOr<std::unique_ptr<Container>> Runtime::Open(std::string_view id) {
   rep->dir = std::move(found.dir);
   COAM_ASSIGN_OR_RETURN(rep->spec, ParseSpec(found.config));
   rep->process.pid = rep->record.pid;
-  if (rep->record.pid > 0) {
-    int fd = static_cast<int>(syscall(434 /* pidfd_open */, rep->record.pid, 0));
-    if (fd >= 0) {
-      COAM_ASSIGN_OR_RETURN(base::UniqueFd pidfd, base::HighFd(fd));
-      // The number may be another process's by now.
-      if (IdentityOf(pidfd.get(), rep->record.pid) == rep->record.identity)
-        rep->process.pidfd = std::move(pidfd);
-    }
-  }
+  rep->process.pidfd = internal::OpenProcess(rep->record.pid, rep->record.identity);
+  rep->process.monitored = rep->record.monitor != 0;
+  rep->process.monitor_pidfd =
+      internal::OpenProcess(rep->record.monitor, rep->record.monitor_identity);
+  rep->process.record_dir = rep->dir.get();
   return std::unique_ptr<Container>(new Container(std::move(rep)));
 }
 

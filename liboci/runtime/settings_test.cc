@@ -214,7 +214,7 @@ TEST_CASE("resources: limits stand in the cgroups and can be changed", "[liboci]
   r.pids_limit = 33;
   std::unique_ptr<Container> c = REQUIRE_VALUE(runtime->Run(op, b.Options(s)));
   Stats stats = REQUIRE_VALUE(c->ReadStats());
-  REQUIRE(stats.memory_limit == 64 << 20);
+  REQUIRE(stats.memory.limit == 64 << 20);
   REQUIRE(stats.pids_limit == 33);
   REQUIRE(stats.pids_current == 1);
   REQUIRE(stats.cpu_usage_ns > 0);
@@ -224,7 +224,7 @@ TEST_CASE("resources: limits stand in the cgroups and can be changed", "[liboci]
   more.pids_limit = 44;
   REQUIRE_OK(c->Update(more));
   stats = REQUIRE_VALUE(c->ReadStats());
-  REQUIRE(stats.memory_limit == 128 << 20);
+  REQUIRE(stats.memory.limit == 128 << 20);
   REQUIRE(stats.pids_limit == 44);
   REQUIRE(absl::StrContains(StatsToJson("x", stats), "\"limit\":134217728"));
   REQUIRE_OK(c->Delete(op, true));

@@ -28,11 +28,17 @@ namespace {
 
 namespace json = base::json;
 
-// {"pid":1234567890,"identity":12345678901234567890, ... : both fields are padded with spaces.
-std::string Head(pid_t pid, uint64_t identity) {
-  return absl::StrFormat("{\"pid\":%10d,\"identity\":%20d", pid, identity);
+// {"pid":1234567890,"identity":12345678901234567890, ... : the fields are padded with spaces.
+std::string Head(const Record& r) {
+  return absl::StrFormat(
+      "{\"pid\":%10d,\"identity\":%20d,\"monitor\":%10d,\"monitor_identity\":%20d", r.pid,
+      r.identity, r.monitor, r.monitor_identity);
 }
 
+uint64_t UnsignedOf(const json::Value& v, std::string_view key) {
+  const json::Value* m = v.Find(key);
+  return m == nullptr ? 0 : m->as_uint64().value_or(0);
+}
 int64_t IntOf(const json::Value& v, std::string_view key) {
   const json::Value* m = v.Find(key);
   return m == nullptr ? 0 : m->as_int64().value_or(0);
@@ -106,7 +112,8 @@ absl::Status StateStore::Write(int dir, const Record& r, std::string_view config
   v.Set("owner", r.owner);
   v.Set("created", r.created_ns);
   if (r.pause) v.Set("pause", true);
-  std::string line = Head(r.pid, r.identity) + "," + json::Write(v).substr(1) + "\n";
+  if (!r.log.empty()) v.Set("log", r.log);
+  std::string line = Head(r) + "," + json::Write(v).substr(1) + "\n";
   int fd = openat(dir, "container", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   if (fd < 0) return base::FailErrno("core.io", errno) << "making the state of " << r.id;
   COAM_ASSIGN_OR_RETURN(base::UniqueFd owner, base::HighFd(fd));
@@ -119,11 +126,11 @@ absl::Status StateStore::Write(int dir, const Record& r, std::string_view config
          << "writing the state of " << r.id;
 }
 
-absl::Status StateStore::WritePid(int dir, pid_t pid, uint64_t identity) const {
+absl::Status StateStore::WritePids(int dir, const Record& record) const {
   int fd = OpenAt(dir, "container", O_WRONLY);
   if (fd < 0) return base::FailErrno("core.io", -fd) << "opening the state file";
   base::UniqueFd owner(fd);
-  std::string head = Head(pid, identity);
+  std::string head = Head(record);
   if (pwrite(fd, head.data(), head.size(), 0) != static_cast<ssize_t>(head.size()))
     return base::FailErrno("core.io", errno) << "writing the state file";
   return absl::OkStatus();
@@ -145,13 +152,15 @@ absl::StatusOr<StateStore::Found> StateStore::Read(std::string_view id) const {
     return base::Fail("run.corrupt") << "the state file of container \"" << id << "\" is damaged";
   Record& r = found.record;
   r.pid = static_cast<pid_t>(IntOf(*v, "pid"));
-  const json::Value* identity = v->Find("identity");
-  r.identity = identity == nullptr ? 0 : identity->as_uint64().value_or(0);
+  r.identity = UnsignedOf(*v, "identity");
+  r.monitor = static_cast<pid_t>(IntOf(*v, "monitor"));
+  r.monitor_identity = UnsignedOf(*v, "monitor_identity");
   r.id = TextOf(*v, "id");
   r.bundle = TextOf(*v, "bundle");
   r.rootfs = TextOf(*v, "rootfs");
   r.cgroup_path = TextOf(*v, "cgroup");
   r.owner = TextOf(*v, "owner");
+  r.log = TextOf(*v, "log");
   r.created_ns = IntOf(*v, "created");
   r.pause = v->Find("pause") != nullptr;
   found.config = text.substr(end + 1);
@@ -161,7 +170,8 @@ absl::StatusOr<StateStore::Found> StateStore::Read(std::string_view id) const {
 absl::Status StateStore::Remove(std::string_view id) const {
   absl::StatusOr<base::UniqueFd> dir = OpenDir(id);
   if (!dir.ok()) return dir.status();
-  for (const char* name : {"start", "container"}) unlinkat(dir->get(), name, 0);
+  for (const char* name : {"start", "attach", "exit", "exit.new", "container"})
+    unlinkat(dir->get(), name, 0);
   std::string name(id);
   if (unlinkat(dir_.fd(), name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT)
     return absl::OkStatus();

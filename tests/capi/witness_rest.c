@@ -96,6 +96,9 @@ static int run(void) {
   coam_buf *buf = NULL;
   CHECK(coam_run_runtime_ref(NULL) == NULL && coam_run_container_ref(NULL) == NULL);
   CHECK(coam_run_process_ref(NULL) == NULL);
+  CHECK(coam_run_attach_ref(NULL) == NULL && coam_run_events_ref(NULL) == NULL);
+  CHECK(coam_run_attach_fd(NULL) == -1 && coam_run_events_fd(NULL) == -1);
+  CHECK(coam_run_container_resize(NULL, 1, 1, NULL) == COAM_INVALID_ARGUMENT);
   CHECK(coam_run_container_id(NULL).size == 0 && coam_run_container_pid(NULL) == 0);
   CHECK(coam_run_container_fd(NULL) == -1 && coam_run_container_status(NULL).size == 0);
   CHECK(coam_run_container_take_stdio(NULL, 1) == -1 &&

@@ -281,6 +281,35 @@ class Compare(unittest.TestCase):
                     entries.append(re.sub(r'("?)time("?)[=:]"[^"]*"', "time", file.read()))
             self.assertEqual(entries[0], entries[1])
 
+    def test_counters_have_the_same_members(self):
+        """Debian's runc is older: what it does not have yet is left out of ours."""
+        def paths(value, at=""):
+            if isinstance(value, dict) and at != "/data/memory/raw":
+                return {p for k, v in value.items() for p in paths(v, f"{at}/{k}")}
+            return {at}
+
+        name = f"s-{os.getpid()}"
+        self.configure(["sleep", "100"])
+        self.same("run", "--detach", name)
+        try:
+            ours, theirs = self.both("events", "--stats", name)
+            self.assertEqual((ours[0], theirs[0]), (0, 0))
+            ours, theirs = json.loads(ours[1]), json.loads(theirs[1])
+            newer = {"/data/memory/kernel", "/data/cpu/psi"}
+            missing = {p for p in paths(theirs) - paths(ours)}
+            self.assertEqual(missing, set(), ours)
+            extra = {p for p in paths(ours) - paths(theirs)
+                     if not any(p.startswith(n) for n in newer)}
+            self.assertEqual(extra, set(), theirs)
+            for member in ("limit",):
+                self.assertEqual(ours["data"]["memory"]["usage"][member],
+                                 theirs["data"]["memory"]["usage"][member])
+            self.assertEqual(set(ours["data"]["memory"]["raw"]),
+                             set(theirs["data"]["memory"]["raw"]))
+            self.assertEqual(ours["data"]["cpuset"], theirs["data"]["cpuset"])
+        finally:
+            self.both("delete", "--force", name)
+
 
 if __name__ == "__main__":
     junit.main()

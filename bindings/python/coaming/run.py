@@ -7,21 +7,30 @@
 
 Leaving the `with` block kills and deletes the container. Keyword arguments are the keys of the option
 families "run.runtime", "run.create" and "run.exec" (coaming.option_names), beside timeout, cancel,
-progress and notes. A container is a child of this process and is reaped by its own descriptor.
+progress and notes. A container is a child of this process and is reaped by its own descriptor; with
+monitor=True (or log_path, stdout="relay", ...) a small process stands between and outlives this one:
+
+    runtime.run("web", bundle="/bundles/web", log_path="/var/log/web.log").close()
+    ...                                     # another program, another day
+    container = runtime.open("web")
+    with container.attach() as attachment:
+        for stream, data in attachment: ...
+    container.wait().code
 """
 from __future__ import annotations
 
 import io
 import json
 import os
-from typing import Any, Dict, Iterable, List, Mapping, NamedTuple, Optional, Union
+import select
+from typing import Any, Dict, Iterable, Iterator, List, Mapping, NamedTuple, Optional, Tuple, Union
 
 from coaming import _core, errors
 from coaming._core import Context, Handle, PathLike, blocking, call, encode, new, take_buf, text
 from coaming._ffi import ffi, lib
 
-__all__ = ["Container", "ExitStatus", "Process", "Runtime", "check_spec", "default_spec",
-           "features", "probe", "signal_number"]
+__all__ = ["Attachment", "Container", "Events", "ExitStatus", "Process", "Runtime", "check_spec",
+           "default_spec", "features", "probe", "signal_number"]
 
 # A wait is cut into slices, so that Ctrl-C acts within 100 ms.
 _SLICE = 0.05
@@ -43,16 +52,30 @@ def _document(value: Document) -> bytes:
 
 
 def _prepare(values: Dict[str, Any]) -> Dict[str, Any]:
-    """Documents given as objects become JSON; descriptors {5: sock} become FD:N."""
+    """Documents given as objects become JSON; descriptors {5: sock} become FD:N, and listening
+    sockets, a list or {name: sock}, become FD:NAME."""
+    def number(fd: Any) -> int:
+        return fd if isinstance(fd, int) else int(fd.fileno())
+
     for key in ("spec", "process"):
         if values.get(key) is not None:
             values[key] = bytearray(_document(values[key]))
     pass_fds = values.pop("pass_fds", None)
     if pass_fds is not None:
-        def number(fd: Any) -> int:
-            return fd if isinstance(fd, int) else int(fd.fileno())
         values["pass_fd"] = [f"{number(fd)}:{target}" for target, fd in pass_fds.items()]
+    listen_fds = values.pop("listen_fds", None)
+    if isinstance(listen_fds, Mapping):
+        values["listen_fd"] = [f"{number(fd)}:{name}" for name, fd in listen_fds.items()]
+    elif listen_fds is not None:
+        values["listen_fd"] = [str(number(fd)) for fd in listen_fds]
     return values
+
+
+def _ready(handle: Any, timeout: Optional[float]) -> bool:
+    """Waits until a handle's descriptor is readable; a signal handler may raise meanwhile."""
+    poll = select.poll()
+    poll.register(handle, select.POLLIN)
+    return bool(poll.poll(None if timeout is None else timeout * 1000))
 
 
 def _json(data: bytes) -> Any:
@@ -159,6 +182,96 @@ class Process(_Streams, Handle):
         self.close()
 
 
+class Attachment(Handle):
+    """A connection to a container's monitor. Iterating gives (1 or 2, bytes) until the container
+    ends; closing it detaches and ends nothing."""
+
+    _free = lib.coam_run_attach_free
+
+    def fileno(self) -> int:
+        """Readable when read() has something."""
+        return lib.coam_run_attach_fd(self._ptr)
+
+    def read(self) -> Optional[Tuple[int, bytes]]:
+        """The next piece that is there: (1 or 2, bytes); (0, b"") for none now, None at the end."""
+        stream, data = ffi.new("int32_t *"), ffi.new("coam_buf **")
+        call(lib.coam_run_attach_next, self._ptr, stream, data)
+        if data[0] == ffi.NULL:
+            return None if stream[0] == lib.COAM_RUN_ATTACH_END else (0, b"")
+        try:
+            return stream[0], ffi.buffer(lib.coam_buf_data(data[0]),
+                                         lib.coam_buf_size(data[0]))[:]
+        finally:
+            lib.coam_buf_free(data[0])
+
+    def __iter__(self) -> Iterator[Tuple[int, bytes]]:
+        while True:
+            piece = self.read()
+            if piece is None:
+                return
+            if piece[0] == 0:
+                _ready(self, None)
+            else:
+                yield piece
+
+    def send(self, data: bytes, **options: Any) -> None:
+        """Writes to the program's input; waits while it takes nothing. timeout: seconds."""
+        if data:
+            blocking("run.wait", options, lambda o: call(
+                lib.coam_run_attach_send, self._ptr, ffi.from_buffer(data), len(data), o))
+
+    def close_input(self, **options: Any) -> None:
+        """Ends the input; on a terminal it types the end-of-file character."""
+        blocking("run.wait", options, lambda o: call(
+            lib.coam_run_attach_send, self._ptr, ffi.NULL, 0, o))
+
+    def __enter__(self) -> "Attachment":
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self.close()
+
+
+class Events(Handle):
+    """What happens to containers, by whichever process: iterate, or poll fileno() and call next()
+    until it gives None. Each event is {"type", "id", "time", "data"}."""
+
+    _free = lib.coam_run_events_free
+
+    def fileno(self) -> int:
+        return lib.coam_run_events_fd(self._ptr)
+
+    def next(self) -> Optional[Dict[str, Any]]:
+        """The next event that is there, or None."""
+        out = ffi.new("coam_buf **")
+        call(lib.coam_run_events_next, self._ptr, out)
+        if out[0] == ffi.NULL:
+            return None
+        try:
+            return _json(ffi.buffer(lib.coam_buf_data(out[0]), lib.coam_buf_size(out[0]))[:])
+        finally:
+            lib.coam_buf_free(out[0])
+
+    def wait(self, timeout: Optional[float] = None) -> Optional[Dict[str, Any]]:
+        """The next event; None if there is none within `timeout` seconds."""
+        while True:
+            event = self.next()
+            if event is not None or not _ready(self, timeout):
+                return event
+
+    def __iter__(self) -> Iterator[Dict[str, Any]]:
+        while True:
+            event = self.wait()
+            if event is not None:
+                yield event
+
+    def __enter__(self) -> "Events":
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self.close()
+
+
 class Container(_Streams, Handle):
     """One container. Freeing the object leaves it alone; a `with` block deletes it."""
 
@@ -226,6 +339,19 @@ class Container(_Streams, Handle):
         pointer = context._ptr if context is not None else ffi.NULL
         blocking("run.wait", options,
                  lambda o: call(lib.coam_run_container_delete, self._ptr, pointer, int(force), o))
+
+    def attach(self, **options: Any) -> Attachment:
+        """Reads what a container with a monitor writes from now on, and writes to its input."""
+        return blocking("run.wait", options, lambda o: new(
+            Attachment, "coam_run_attach", lib.coam_run_container_attach, self._ptr, o))
+
+    def resize(self, rows: int, columns: int) -> None:
+        """Sets the size of the terminal that the monitor holds."""
+        call(lib.coam_run_container_resize, self._ptr, rows, columns)
+
+    def reopen_log(self) -> None:
+        """Makes the monitor open its log by name again, after a rotation by somebody else."""
+        call(lib.coam_run_container_reopen_log, self._ptr)
 
     def pause(self) -> None:
         call(lib.coam_run_container_pause, self._ptr)
@@ -302,6 +428,11 @@ class Runtime(Handle):
 
     def list(self) -> List[Dict[str, Any]]:
         return _json(take_buf(lib.coam_run_list, self._ptr))["containers"]
+
+    def events(self, id: Optional[str] = None) -> Events:  # noqa: A002
+        """The events of one container, or of all, from now on."""
+        return new(Events, "coam_run_events", lib.coam_run_events_new, self._ptr,
+                   encode(id) if id is not None else ffi.NULL)
 
     def remove(self, id: str, *, force: bool = False,  # noqa: A002
                context: Optional[Context] = None) -> None:

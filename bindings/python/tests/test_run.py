@@ -3,6 +3,7 @@ import os
 import select
 import shutil
 import signal
+import socket
 import tempfile
 import unittest
 
@@ -122,7 +123,7 @@ class ContainerTest(unittest.TestCase):
     def test_exec(self):
         with self.run_container("sleep", "100") as c:
             with c.exec(["sh", "-c", "hostname; exit 3"], stdout="pipe") as p:
-                self.assertEqual(p.stdout.readall(), b"coaming\n")
+                self.assertEqual(p.stdout.readall(), b"runc\n")
                 self.assertEqual(p.wait().code, 3)
                 self.assertGreater(p.fileno(), 2)
             with c.exec(["sleep", "100"]) as p:
@@ -141,6 +142,78 @@ class ContainerTest(unittest.TestCase):
             c.wait()
         self.assertEqual(os.read(read, 100), b"through\n")
         os.close(read)
+
+    def test_a_monitor_keeps_status_and_log(self):
+        log = os.path.join(self.dir, "app.log")
+        c = self.runtime.run(self.name(), bundle=self.dir, log_path=log, stdin="relay",
+                             spec=self.spec("sh", "-c", "cat; echo err >&2; exit 6"))
+        c.close()
+        again = coaming.run.Runtime(state_root=os.path.join(self.dir, "state"),
+                                    cgroup_parent="/coaming-test")
+        with again.open(self.name()) as c:
+            with c.attach() as attachment:
+                self.assertEqual(attachment.read(), (0, b""))
+                attachment.send(b"typed\n", timeout=10)
+                attachment.close_input()
+                self.assertEqual(sorted(attachment), [(1, b"typed\n"), (2, b"err\n")])
+                self.assertIsNone(attachment.read())
+            self.assertEqual(c.wait().code, 6)
+            listed = again.list()[0]
+            self.assertEqual((listed["exitCode"], listed["log"]), (6, log))
+            with open(log) as file:
+                lines = sorted(line[31:] for line in file)
+            self.assertEqual(lines, ["stderr F err\n", "stdout F typed\n"])
+            with self.assertRaises(errors.ContainerError) as caught:
+                c.reopen_log()
+            self.assertEqual(caught.exception.reason, "run.monitor")
+
+    def test_a_terminal_of_a_monitor(self):
+        with self.runtime.create(self.name(), bundle=self.dir, monitor=True,
+                                 spec=self.spec("stty", "size", terminal=True)) as c:
+            c.resize(30, 90)
+            with c.attach() as attachment:
+                c.start()
+                self.assertIn(b"30 90", b"".join(data for _, data in attachment))
+
+    def test_events(self):
+        with self.runtime.events() as events, self.runtime.events(self.name()) as own:
+            self.assertIsNone(events.next())
+            self.assertIsNone(events.wait(timeout=0.01))
+            with self.run_container("sh", "-c", "exit 4") as c:
+                c.wait()
+            seen = []
+            for event in own:
+                seen.append(event)
+                if event["type"] == "deleted":
+                    break
+            self.assertEqual([e["type"] for e in seen], ["created", "started", "exited", "deleted"])
+            self.assertEqual(seen[2]["data"]["code"], 4)
+            self.assertEqual(events.wait()["type"], "created")
+            self.assertGreater(events.fileno(), 2)
+
+    def test_socket_activation_and_notify(self):
+        manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        path = os.path.join(self.dir, "manager.sock")
+        manager.bind(path)
+        ends = socket.socketpair()
+        pidfd_path = os.path.join(self.dir, "pidfd.sock")
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(pidfd_path)
+        listener.listen()
+        with self.run_container("sh", "-c", "echo $LISTEN_FDS $LISTEN_FDNAMES $LISTEN_PID >&3",
+                                listen_fds={"web": ends[1]}, notify_socket=path,
+                                pidfd_socket=pidfd_path) as c:
+            ends[1].close()
+            self.assertEqual(ends[0].recv(100), b"1 web 1\n")
+            connection, _ = listener.accept()
+            _, fds, _, _ = socket.recv_fds(connection, 100, 1)
+            self.assertEqual(c.wait().code, 0)
+            self.assertEqual(select.select(fds, [], [], 10)[0], fds)
+            os.close(fds[0])
+        for s in (manager, ends[0], listener, connection):
+            s.close()
+        os.unlink(path)
+        os.unlink(pidfd_path)
 
     def test_terminal(self):
         c = self.runtime.run(self.name(), bundle=self.dir,

@@ -16,8 +16,13 @@
  *
  * Container processes are children of the calling process; the library reaps them through their own
  * pidfds and installs no SIGCHLD handler. A host that reaps all children itself gives their status
- * to coam_run_container_feed_status (needed before Linux 6.15 only). Freeing an object kills nothing
- * and removes nothing. Whatever kills the host, at whatever step: coam_run_remove with force leaves
+ * to coam_run_container_feed_status (needed before Linux 6.15 only). With option monitor (or a log, a
+ * relayed stream, a notify socket) a small static process stands between: it is the container's
+ * parent, outlives the host, keeps exit status, log and terminal, and ends with its container; it
+ * stays in the host's cgroup and namespaces, and is no child of the host. The exit status comes by
+ * this ladder: the monitor's record, waiting for the child, what the kernel keeps of a reaped
+ * process (6.15), what was fed, else run.status_taken. Freeing an object kills nothing and removes
+ * nothing. Whatever kills the host, at whatever step: coam_run_remove with force leaves
  * nothing of the container behind.
  */
 #ifndef COAMING_RUN_H_
@@ -51,7 +56,14 @@ COAM_DEFINE_FREEP(coam_run_container)
 
 /* coam_run_container_create builds container `id` up to its program, which then waits for
  * coam_run_container_start; coam_run_container_run starts it at once. Options "run.create" (bundle,
- * spec, stdin, stdout, stderr, pass-fd, console-socket, pid-file, no-pivot, no-new-keyring, pause).
+ * spec, stdin, stdout, stderr, pass-fd, listen-fd, console-socket, pidfd-socket, pid-file, monitor,
+ * log-path, log-max-size, log-max-files, notify-socket, no-pivot, no-new-keyring, pause).
+ * A stream is inherited, /dev/null, a pipe, fd:N, file:PATH or "relay": the monitor writes it to the
+ * log, a line "2026-01-02T03:04:05.678901234Z stdout F text" each (P: the line goes on), and to
+ * those who attach; a terminal without console-socket is the monitor's, if there is one. listen-fd
+ * hands sockets on as 3, 4, ... with LISTEN_FDS, LISTEN_PID and LISTEN_FDNAMES. notify-socket gives
+ * the program a NOTIFY_SOCKET; what it says there goes on to the host's, without its own MAINPID and
+ * descriptors, and READY=1 with the MAINPID that the host sees. pidfd-socket gets the pidfd.
  * An event callback gets kind "run.namespaces" once the namespaces exist, before the root is
  * entered: subject is the path of the network namespace, `done` the process id; network set-up goes
  * there, and a value other than 0 undoes the creation. `context` may be NULL.
@@ -73,7 +85,8 @@ COAM_CHECKED coam_code coam_run_container_open(coam_run_runtime *runtime, const 
 
 /* coam_run_list renders all containers as JSON in *ret_json (new), schema "coam.run.list.v1":
  * {"schema", "containers": [{"id", "pid", "status", "bundle", "rootfs", "created", "owner",
- * "cgroup", "annotations"}]}. Errors: core.io. */
+ * "cgroup", "log", "monitored", "exitCode", "exitSignal", "annotations"}]}; the last two only of a
+ * stopped one whose status is known. Errors: core.io. */
 COAM_CHECKED coam_code coam_run_list(coam_run_runtime *runtime, coam_buf **ret_json,
                                      coam_error **ret_error);
 /* coam_run_remove deletes container `id`: with force != 0 also a running one and what a killed host
@@ -144,6 +157,68 @@ COAM_CHECKED coam_code coam_run_container_stats(const coam_run_container *contai
 /* coam_run_container_pids renders the host's process ids as a JSON array, in *ret_json (new). */
 COAM_CHECKED coam_code coam_run_container_pids(const coam_run_container *container,
                                                coam_buf **ret_json, coam_error **ret_error);
+
+/* ---- Watching ----------------------------------------------------------------------------------- */
+
+/* A connection to a container's monitor: what the program writes from now on, and its input. There
+ * may be 16 at a time; each gets everything. One that leaves a megabyte unread is let go of: readers
+ * never hold a container up. Freeing it detaches and ends nothing. [single], but send may run beside
+ * next. */
+typedef struct coam_run_attach coam_run_attach;
+COAM_API coam_run_attach *coam_run_attach_ref(coam_run_attach *attach);
+COAM_API void coam_run_attach_free(coam_run_attach *attach);
+COAM_DEFINE_FREEP(coam_run_attach)
+
+/* coam_run_container_attach connects to a container with a monitor. Options "run.wait". *ret_attach
+ * is new. Errors: run.monitor (there is none, or it relays nothing, or it is gone). */
+COAM_CHECKED coam_code coam_run_container_attach(coam_run_container *container,
+                                                 const coam_options *options,
+                                                 coam_run_attach **ret_attach,
+                                                 coam_error **ret_error);
+/* Readable when coam_run_attach_next has something. Borrowed. */
+COAM_API int coam_run_attach_fd(const coam_run_attach *attach);
+#define COAM_RUN_ATTACH_NOTHING 0 /* nothing is there now */
+#define COAM_RUN_ATTACH_STDOUT 1  /* a terminal has this one only */
+#define COAM_RUN_ATTACH_STDERR 2
+#define COAM_RUN_ATTACH_END 3 /* the container has ended */
+/* coam_run_attach_next gives the next piece of output and never waits: its stream in *ret_stream and
+ * its bytes in *ret_data (new; NULL if there are none). Errors: run.monitor (let go of, or the
+ * monitor was killed). */
+COAM_CHECKED coam_code coam_run_attach_next(coam_run_attach *attach, int32_t *ret_stream,
+                                            coam_buf **ret_data, coam_error **ret_error);
+/* coam_run_attach_send writes to the program's input and waits while it takes nothing; size 0 ends
+ * the input (on a terminal: types the end-of-file character). Options "run.wait".
+ * Errors: run.monitor, core.cancelled, core.deadline_exceeded. */
+COAM_CHECKED coam_code coam_run_attach_send(coam_run_attach *attach, const void *data, size_t size,
+                                            const coam_options *options, coam_error **ret_error);
+/* coam_run_container_resize sets the size of the terminal that a monitor holds.
+ * Errors: run.monitor, core.invalid_argument. */
+COAM_CHECKED coam_code coam_run_container_resize(coam_run_container *container, int32_t rows,
+                                                 int32_t columns, coam_error **ret_error);
+/* coam_run_container_reopen_log makes the monitor open its log by its name again, after somebody
+ * else has moved it away. Errors: run.monitor. */
+COAM_CHECKED coam_code coam_run_container_reopen_log(coam_run_container *container,
+                                                     coam_error **ret_error);
+
+/* A stream of events: what happens to one container, or to all of a state root, from now on, by
+ * whichever process. [single] */
+typedef struct coam_run_events coam_run_events;
+COAM_API coam_run_events *coam_run_events_ref(coam_run_events *events);
+COAM_API void coam_run_events_free(coam_run_events *events);
+COAM_DEFINE_FREEP(coam_run_events)
+
+/* coam_run_events_new opens a stream for container `id` (NULL or "": all; it need not exist yet) in
+ * *ret_events (new). Errors: run.id, core.io, core.permission. */
+COAM_CHECKED coam_code coam_run_events_new(coam_run_runtime *runtime, const char *id,
+                                           coam_run_events **ret_events, coam_error **ret_error);
+/* Readable when there is news: call coam_run_events_next then until it gives NULL. Borrowed. */
+COAM_API int coam_run_events_fd(const coam_run_events *events);
+/* coam_run_events_next gives the next event in *ret_json (new; NULL if there is none now) and never
+ * waits: {"type", "id", "time", "data": {"pid", "code", "signal"}}. Types: created, started, exited
+ * (with code and signal where they can be known), oom, paused, resumed, deleted. A stream that
+ * leaves 4,096 of them unread may miss those after. Errors: core.io. */
+COAM_CHECKED coam_code coam_run_events_next(coam_run_events *events, coam_buf **ret_json,
+                                            coam_error **ret_error);
 
 /* ---- Further processes -------------------------------------------------------------------------- */
 

@@ -85,7 +85,7 @@ absl::Status PrepareConsole(const PlanInput& in, Plan* plan) {
       .Num(0, size.height)
       .Num(1, size.width)
       .Num(2, in.process->user.uid)
-      .Flags(in.exec ? 0 : 1);
+      .Flags((in.exec ? 0u : 1u) | ((in.monitor.flags & COAM_MONITOR_TERMINAL) ? 2u : 0u));
   return absl::OkStatus();
 }
 

@@ -34,6 +34,14 @@ struct Filter {
   bool has_listener = false;
 };
 
+// The monitor that stays beside a container (launch/monitor.c). Not there: `on` is false.
+struct MonitorPlan {
+  bool on = false;
+  uint32_t flags = 0;    // COAM_MONITOR_*
+  std::string log_name;  // in its directory
+  uint64_t log_max_size = 0, log_max_files = 0;
+};
+
 // What a process is planned from. Texts and pointers are borrowed for the call.
 struct PlanInput {
   const Spec* spec = nullptr;
@@ -48,6 +56,9 @@ struct PlanInput {
   bool host_waits = false;   // the host has hooks to run once the namespaces exist
   bool into_cgroup = false;  // the spawn goes straight into the one (v2) cgroup
   bool no_pivot = false, no_new_keyring = false, pause = false;
+  bool listen_pid = false;  // the entry "LISTEN_PID=" of the environment is filled in
+  MonitorPlan monitor;
+  std::string notify_dir;  // mounted on /run/notify; empty: none
   // Exec into a running container.
   uint64_t join_flags = 0;  // namespaces of the pidfd to join
   bool exec = false;

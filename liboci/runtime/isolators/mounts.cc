@@ -195,6 +195,14 @@ absl::Status PrepareMounts(const PlanInput& in, Plan* plan) {
       Fresh(m.type, m.source, target, o, plain ? COAM_MOUNT_PLAIN | COAM_MOUNT_ON_PROC : 0u, plan);
     }
   }
+  if (!in.notify_dir.empty()) {
+    MountOptions o;
+    o.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+    Plan::Step step = Bind(in.notify_dir, "/run/notify", o, plan);
+    // Below the state root, where the ids of a new user namespace may not go: cloned beforehand.
+    if (in.new_user() && in.facts->euid == 0)
+      step.Num(5, plan->AddSlot({Plan::Slot::Kind::kTree, in.notify_dir, 0}));
+  }
   return absl::OkStatus();
 }
 

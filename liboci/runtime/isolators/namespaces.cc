@@ -63,6 +63,22 @@ absl::Status PrepareExec(const PlanInput& in, Plan* plan) {
   return absl::OkStatus();
 }
 
+// The monitor is what the spawn makes; the container's process is its child.
+void StartMonitor(const PlanInput& in, uint64_t made, Plan* plan) {
+  uint64_t first = 0;
+  for (uint64_t i = 0; i < COAM_MONITOR_SLOTS; ++i) {
+    uint64_t slot = plan->AddSlot({Plan::Slot::Kind::kMonitor, "", i});
+    if (i == 0) first = slot;
+  }
+  plan->Add(COAM_OP_MONITOR)
+      .Num(0, plan->two_stage ? 0 : made)
+      .Num(1, first)
+      .Num(2, in.monitor.log_max_size)
+      .Num(3, in.monitor.log_max_files)
+      .Text(0, in.monitor.log_name)
+      .Flags(in.monitor.flags | (plan->two_stage ? COAM_MONITOR_TWO_STAGE : 0u));
+}
+
 }  // namespace
 
 absl::Status PrepareNamespaces(const PlanInput& in, Plan* plan) {
@@ -84,9 +100,10 @@ absl::Status PrepareNamespaces(const PlanInput& in, Plan* plan) {
   made &= ~(uint64_t{CLONE_NEWCGROUP} | CLONE_NEWTIME);
   plan->two_stage = user != nullptr || joins_pid || new_time || (made & CLONE_NEWUSER) != 0;
 
+  if (in.monitor.on) StartMonitor(in, made, plan);
   // A process of the joined namespaces must not be able to trace this one, or reach its files.
   if (user != nullptr || joins_pid) plan->Add(COAM_OP_DUMPABLE).Num(0, 0);
-  if (!plan->two_stage) plan->spawn_flags = made;
+  if (!plan->two_stage && !in.monitor.on) plan->spawn_flags = made;
   std::vector<uint64_t> slots;
   for (const Namespace* n : joined) {
     slots.push_back(plan->AddSlot({Plan::Slot::Kind::kNamespace, n->path, NamespaceFlag(n->type)}));

@@ -95,7 +95,11 @@ absl::Status PrepareProgram(const PlanInput& in, Plan* plan) {
   if (!in.exec) AddContainerHooks(in, in.spec->hooks.start_container, &env, plan);
   AddLabels(in, plan);
   if (in.filter != nullptr && p.no_new_privileges) AddFilter(*in.filter, plan);
-  plan->Add(COAM_OP_EXEC).Words(1, 1, p.args).Words(2, 2, env).Text(3, path);
+  plan->Add(COAM_OP_EXEC)
+      .Words(1, 1, p.args)
+      .Words(2, 2, env)
+      .Text(3, path)
+      .Flags(in.listen_pid ? 1 : 0);
   return absl::OkStatus();
 }
 

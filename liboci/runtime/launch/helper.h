@@ -18,6 +18,7 @@ struct helper {
   int root;            /* the container's root, -1 before COAM_OP_ROOT */
   int mask_dir;        /* a mounted empty directory to clone, or -1 */
   int in_directory;    /* CHDIR has worked */
+  int monitor;         /* the monitor's end of its child's socket, -1 if there is none */
   const char *program; /* found by COAM_OP_LOOKUP */
   char program_buffer[4096];
   char home[1024]; /* "HOME=...", set by COAM_OP_HOME, or empty */
@@ -32,6 +33,7 @@ typedef long (*step_function)(const struct coam_step *step);
 int slot_fd(uint64_t slot);
 const char *plan_text(uint32_t offset); /* NULL for 0 */
 long report(uint32_t kind, int32_t value, const char *text, int fd);
+long report_to(int socket, uint32_t kind, int32_t value, const char *text, int fd);
 void note(long negative_errno, const char *text);
 void detail(const char *a, const char *b);
 long wait_for(char want);
@@ -64,9 +66,24 @@ long step_privileges(const struct coam_step *step);
 long step_program(const struct coam_step *step);
 long step_console(const struct coam_step *step);
 long step_hook(const struct coam_step *step);
+long step_monitor(const struct coam_step *step);
 char **plan_vector(uint32_t offset, uint64_t count); /* NULL-ended words, or NULL */
 /* The same for an environment; HOME is added when COAM_OP_HOME has found one. */
 char **plan_environment(uint32_t offset, uint64_t count);
 void find_home(uint64_t uid); /* home.c */
+
+/* monitor.c, monitor_log.c */
+__attribute__((noreturn)) void monitor_main(const struct coam_step *step, int channel, long child);
+struct log_line {
+  const char *stream; /* "stdout" */
+  char text[16384];
+  size_t used;
+};
+long log_open(int dir, const char *name, uint64_t max_size, uint64_t max_files);
+long log_reopen(void);
+void log_close(void);
+void log_bytes(struct log_line *line, const char *bytes, size_t size);
+void log_end(struct log_line *line); /* what has no line end yet */
+void log_flush(void);
 
 #endif /* COAMING_LIBOCI_RUNTIME_LAUNCH_HELPER_H_ */

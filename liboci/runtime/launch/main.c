@@ -6,7 +6,7 @@
  */
 #include "liboci/runtime/launch/helper.h"
 
-struct helper helper = {.root = -1, .mask_dir = -1};
+struct helper helper = {.root = -1, .mask_dir = -1, .monitor = -1};
 
 int slot_fd(uint64_t slot) { return (int)(helper.plan->fd_base + (uint32_t)slot); }
 
@@ -14,7 +14,7 @@ const char *plan_text(uint32_t offset) {
   return offset == 0 ? NULL : (const char *)helper.plan + offset;
 }
 
-long report(uint32_t kind, int32_t value, const char *text, int fd) {
+long report_to(int socket, uint32_t kind, int32_t value, const char *text, int fd) {
   struct coam_report r = {kind, helper.step, value, 0};
   size_t size = text ? text_length(text) : 0;
   if (size > COAM_REPORT_MAX) size = COAM_REPORT_MAX;
@@ -24,9 +24,13 @@ long report(uint32_t kind, int32_t value, const char *text, int fd) {
   struct sys_msghdr m = {0, 0, iov, size ? 2 : 1, 0, 0, 0};
   if (fd >= 0) m.control = &control, m.controllen = sizeof control;
   long n;
-  do n = SYS3(__NR_sendmsg, slot_fd(COAM_SLOT_SYNC), &m, 0x4000 /* MSG_NOSIGNAL */);
+  do n = SYS3(__NR_sendmsg, socket, &m, 0x4000 /* MSG_NOSIGNAL */);
   while (n == -EINTR);
   return n < 0 ? n : 0;
+}
+
+long report(uint32_t kind, int32_t value, const char *text, int fd) {
+  return report_to(slot_fd(COAM_SLOT_SYNC), kind, value, text, fd);
 }
 
 void note(long negative_errno, const char *text) {

@@ -47,6 +47,9 @@ enum coam_op {
   COAM_OP_SETSID = 9,
   COAM_OP_KEYRING = 10,  /* s0 name of the new session keyring */
   COAM_OP_DUMPABLE = 11, /* n0 value */
+  COAM_OP_MONITOR = 12,  /* n0 CLONE_NEW* set: goes on in a child of a monitor, which stays. n1 slot
+                               of the first of COAM_MONITOR_SLOTS descriptors; n2 bytes of a log file
+                               (0: any), n3 files; s0 name of the log; flags COAM_MONITOR_* */
   /* Root and mounts */
   COAM_OP_PROPAGATION = 20, /* n0 MS_* on "/" of the process */
   COAM_OP_ROOT = 21,        /* s0 path; or n0 slot of a detached tree; n1 MS_* propagation of it;
@@ -98,7 +101,8 @@ enum coam_op {
                                flags 1: the environment is the program's */
   COAM_OP_READY = 92, /* flags 1: reports READY, waits for 'k', then for a connection
                                to COAM_SLOT_LISTEN that says 'g'; else waits for 'g' */
-  COAM_OP_EXEC = 93,  /* s1 argv, n1 count, s2 environment, n2 count, s3 PATH */
+  COAM_OP_EXEC = 93,  /* s1 argv, n1 count, s2 environment, n2 count, s3 PATH; flags 1:
+                               LISTEN_PID= of the environment gets this process's pid */
   COAM_OP_PAUSE = 94,
   COAM_OP_LOOKUP = 95, /* s1 argv[0], s3 PATH: finds the program, as the user it will run as */
   COAM_OP_HOME = 96 /* n0 uid: HOME becomes what the container's /etc/passwd says of it, or "/" */
@@ -115,6 +119,38 @@ enum coam_op {
 #define COAM_BIND_COPY_SYMLINK 128u /* a source that is a link is made again, not mounted */
 #define COAM_MOUNT_KEEP_MODE 256u   /* tmpfs: the mode of the directory that it covers */
 
+/* What a monitor has to do, and its descriptors, in the order of their slots. */
+#define COAM_MONITOR_LOG 1u    /* LOG_DIR is there, s0 names the file */
+#define COAM_MONITOR_ATTACH 2u /* ATTACH listens */
+#define COAM_MONITOR_IN 4u     /* IN is the writing end of the program's input */
+#define COAM_MONITOR_OUT 8u    /* OUT, ERR are the reading ends of its output */
+#define COAM_MONITOR_ERR 16u
+#define COAM_MONITOR_TERMINAL 32u /* the master comes from COAM_OP_CONSOLE */
+#define COAM_MONITOR_NOTIFY 64u   /* NOTIFY is bound, NOTIFY_HOST connected */
+#define COAM_MONITOR_TWO_STAGE 128u
+enum {
+  COAM_MONITOR_STATE_DIR = 0,
+  COAM_MONITOR_LOG_DIR = 1,
+  COAM_MONITOR_ATTACH_FD = 2,
+  COAM_MONITOR_IN_FD = 3,
+  COAM_MONITOR_OUT_FD = 4,
+  COAM_MONITOR_ERR_FD = 5,
+  COAM_MONITOR_NOTIFY_FD = 6,
+  COAM_MONITOR_NOTIFY_HOST_FD = 7,
+  COAM_MONITOR_SLOTS = 8
+};
+/* The monitor's attach socket, SOCK_SEQPACKET; each packet starts with one of these bytes.
+ * To the monitor: */
+#define COAM_ATTACH_OUTPUT 'o' /* send me what is written from now on */
+#define COAM_ATTACH_INPUT 'i'  /* the rest is for the program's input */
+#define COAM_ATTACH_CLOSE 'c'  /* the input ends here */
+#define COAM_ATTACH_SIZE 'w'   /* uint16 rows, columns */
+#define COAM_ATTACH_REOPEN 'r' /* opens the log anew by its name */
+/* From it: 1 and 2 carry output; 0 int32 errno of the last o, w or r; 3 int32 wait status: the end. */
+#define COAM_ATTACH_REPLY 0
+#define COAM_ATTACH_END 3
+#define COAM_ATTACH_MAX 16384 /* bytes after the first one */
+
 /* Helper -> host, SOCK_SEQPACKET: this record, then `size` bytes; descriptors by SCM_RIGHTS. */
 enum coam_report_kind {
   COAM_REPORT_ERROR = 1, /* value = errno; text = what exactly, or empty */
@@ -124,7 +160,8 @@ enum coam_report_kind {
   COAM_REPORT_READY = 5,
   COAM_REPORT_CONSOLE = 6, /* fd = master; text = its name in the container */
   COAM_REPORT_SECCOMP = 7, /* fd = listener */
-  COAM_REPORT_NOTE = 8     /* value = errno; done, but: text */
+  COAM_REPORT_NOTE = 8,    /* value = errno; done, but: text */
+  COAM_REPORT_MONITOR = 9  /* value = pid, fd = pidfd of the monitor */
 };
 struct coam_report {
   uint32_t kind;

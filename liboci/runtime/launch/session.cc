@@ -126,7 +126,8 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Start(const Options& options) 
   COAM_ASSIGN_OR_RETURN(session->sync_, base::HighFd(pair[0]));
   COAM_ASSIGN_OR_RETURN(base::UniqueFd theirs, base::HighFd(pair[1]));
   session->plan_ = options.plan;
-  session->child_due_ = plan.two_stage;
+  session->monitored_ = session->monitor_due_ = plan.Has(COAM_OP_MONITOR);
+  session->child_due_ = plan.two_stage || session->monitored_;
 
   std::vector<base::UniqueFd> opened;
   std::vector<PassFd> map = options.fds;
@@ -141,6 +142,9 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Start(const Options& options) 
         source = options.listen_fd >= 0 ? options.listen_fd : plan_fd.get();
         break;
       case Plan::Slot::Kind::kPidfd: source = options.join_pidfd; break;
+      case Plan::Slot::Kind::kMonitor:
+        source = options.monitor_fds[slot.arg] >= 0 ? options.monitor_fds[slot.arg] : plan_fd.get();
+        break;
       default: {
         COAM_ASSIGN_OR_RETURN(base::UniqueFd fd, OpenSlot(slot, options.helper_fd));
         source = fd.get();
@@ -181,8 +185,9 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Start(const Options& options) 
     return base::FailErrno("run.launcher", block.failed_errno) << "cloning the launch process";
   }
   session->pid_ = pid;
-  session->pidfd_.Reset(block.pidfd);
+  (session->child_due_ ? session->spawned_ : session->pidfd_).Reset(block.pidfd);
   if (block.failed_exec) {
+    session->child_due_ = session->monitor_due_ = false;  // nobody is there to tell
     session->Abort();
     return base::FailErrno("run.launcher", block.failed_errno) << "executing the launch helper";
   }
@@ -232,34 +237,51 @@ absl::StatusOr<Report> ReadReport(const base::Op& op, int sync) {
 
 absl::StatusOr<Report> Session::Read(const base::Op& op) {
   COAM_ASSIGN_OR_RETURN(Report report, ReadReport(op, sync_.get()));
-  if (!report.end && report.kind == COAM_REPORT_CHILD) {
-    // The first process has nothing more to do; it ends by itself, and is ours to reap.
-    Reap(pidfd_.get());
+  if (report.end) return report;
+  bool monitor = report.kind == COAM_REPORT_MONITOR, child = report.kind == COAM_REPORT_CHILD;
+  if (monitor) {
+    monitor_pid_ = report.value;
+    monitor_pidfd_ = std::move(report.fd);
+    monitor_due_ = false;
+  }
+  // Of two stages under a monitor the first one is told of too.
+  if (child && (!plan_->two_stage || plan_->OpAt(report.step) == COAM_OP_CLONE)) {
     pid_ = report.value;
     pidfd_ = std::move(report.fd);
     child_due_ = false;
+  } else if (child) {
+    report.kind = 0;
   }
+  if (monitor || (child && !monitored_)) {
+    // The spawned process has nothing more to do; it ends by itself, and is ours to reap.
+    Reap(spawned_.get());
+    spawned_.Reset();
+  }
+  if (monitor) report.kind = 0;
   return report;
 }
 
 absl::StatusOr<Report> Session::Next(const base::Op& op) {
-  if (!child_due_ && !early_.empty()) {
-    Report report = std::move(early_.front());
-    early_.erase(early_.begin());
-    return report;
-  }
   for (;;) {
+    if (!Due() && !early_.empty()) {
+      Report report = std::move(early_.front());
+      early_.erase(early_.begin());
+      return report;
+    }
     COAM_ASSIGN_OR_RETURN(Report report, Read(op));
     // The child runs beside its maker and may speak first. An error may be the maker's own: then
     // there is no child, and the socket ends next.
-    if (!child_due_ || report.end) {
-      if (report.end && child_due_ && !early_.empty()) {
+    if (report.end) {
+      if (!early_.empty()) {
         report = std::move(early_.front());
         early_.clear();
       }
       return report;
     }
-    early_.push_back(std::move(report));
+    if (report.kind == 0) continue;  // news for this object alone
+    if (!Due() && early_.empty()) return report;
+    early_.insert(report.kind == COAM_REPORT_CHILD ? early_.begin() : early_.end(),
+                  std::move(report));
   }
 }
 
@@ -270,19 +292,21 @@ void Session::Order(char what) {
 }
 
 void Session::Abort() {
-  if (!pidfd_.ok()) return;
-  if (child_due_) {
+  base::Op patient;
+  if (Due() && sync_.ok()) {
     // The first process may just be making the second, which would be nobody's: both are told to
     // end, and the first one's word is awaited.
     shutdown(sync_.get(), SHUT_WR);
-    base::Op patient;
-    for (absl::StatusOr<Report> r = Read(patient); child_due_ && r.ok() && !r->end;)
-      r = Read(patient);
+    for (absl::StatusOr<Report> r = Read(patient); Due() && r.ok() && !r->end;) r = Read(patient);
   }
-  syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
-  Reap(pidfd_.get());
+  for (base::UniqueFd* fd : {&spawned_, &pidfd_, &monitor_pidfd_}) {
+    if (!fd->ok()) continue;
+    syscall(SYS_pidfd_send_signal, fd->get(), SIGKILL, nullptr, 0);
+    if (fd == &spawned_ || !monitored_) Reap(fd->get());
+    else base::WaitFd(patient, fd->get(), POLLIN).IgnoreError();  // the monitor reaps, or init
+    fd->Reset();
+  }
   sync_.Reset();
-  pidfd_.Reset();
 }
 
 absl::Status StepError(const Plan* plan, const Report& report) {

@@ -45,16 +45,19 @@ class Session {
     int listen_fd = -1;
     int cgroup_fd = -1;
     int join_pidfd = -1;
+    std::vector<int> monitor_fds;  // by COAM_MONITOR_*_FD, -1 for none; borrowed
   };
   static absl::StatusOr<std::unique_ptr<Session>> Start(const Options& options);
 
   pid_t pid() const { return pid_; }
   int pidfd() const { return pidfd_.get(); }
   base::UniqueFd TakePidfd() { return std::move(pidfd_); }
+  // Under a monitor, from the first report on: the monitor's own. It is nobody's child to reap.
+  pid_t monitor_pid() const { return monitor_pid_; }
+  base::UniqueFd TakeMonitorPidfd() { return std::move(monitor_pidfd_); }
+  int monitor_pidfd() const { return monitor_pidfd_.get(); }
   // The process that becomes the program is not known before a COAM_REPORT_CHILD.
   bool child_due() const { return child_due_; }
-  int sync() const { return sync_.get(); }
-  void CloseSync() { sync_.Reset(); }
 
   // Next waits for a report. With COAM_REPORT_CHILD pid and pidfd become the child's; it comes first
   // whatever the child itself has said meanwhile.
@@ -67,10 +70,15 @@ class Session {
  private:
   absl::StatusOr<Report> Read(const base::Op& op);
   const Plan* plan_ = nullptr;
-  bool child_due_ = false;  // the process that becomes the program is still to be told of
+  bool Due() const { return child_due_ || monitor_due_; }
+  bool child_due_ = false;    // the process that becomes the program is still to be told of
+  bool monitor_due_ = false;  // and so is the monitor
+  bool monitored_ = false;
   std::vector<Report> early_;
-  pid_t pid_ = 0;
-  base::UniqueFd pidfd_, sync_;
+  pid_t pid_ = 0, monitor_pid_ = 0;
+  // What was spawned, unless it is the program's process.
+  base::UniqueFd spawned_;
+  base::UniqueFd pidfd_, monitor_pidfd_, sync_;
 };
 
 // StepError turns an error report into a failed status: "mounting tmpfs on /dev/shm (step 14):

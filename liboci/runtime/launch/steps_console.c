@@ -62,7 +62,8 @@ long step_console(const struct coam_step *s) {
   }
   char name[32];
   number_append(text_append(name, name + sizeof name, "/dev/pts/"), name + sizeof name, number);
-  r = report(COAM_REPORT_CONSOLE, 0, name, master);
+  r = (s->flags & 2) ? report_to(helper.monitor, COAM_REPORT_CONSOLE, 0, name, master)
+                     : report(COAM_REPORT_CONSOLE, 0, name, master);
   sys_close(master);
   if (r < 0) return r;
   if ((r = sys_ioctl(peer, TIOCSCTTY, 0)) < 0) return r;

@@ -1,7 +1,8 @@
 /* Namespaces, ids, and the hand-shakes with the host that go with them. */
 #include "liboci/runtime/launch/helper.h"
 
-/* Goes on in a new process that is a sibling: the host is its parent. The old one reports and ends. */
+/* Goes on in a new process that is a sibling: the host (or the monitor) is its parent. The old one
+ * reports and ends. */
 static long step_clone(uint64_t flags) {
   int pidfd = -1;
   struct clone_args args;
@@ -11,6 +12,7 @@ static long step_clone(uint64_t flags) {
   long pid = SYS2(__NR_clone3, &args, 88 /* through cgroup */);
   if (pid < 0) return pid;
   if (pid == 0) return 0;
+  if (helper.monitor >= 0) report_to(helper.monitor, COAM_REPORT_CHILD, (int32_t)pid, NULL, -1);
   long r = report(COAM_REPORT_CHILD, (int32_t)pid, NULL, pidfd);
   if (r < 0) SYS2(__NR_kill, pid, SIGKILL);
   sys_exit(0);
@@ -35,6 +37,7 @@ long step_namespaces(const struct coam_step *s) {
       return (s->flags & 1) && r == -EPERM ? 0 : r;
     case COAM_OP_JOIN_PIDFD: return SYS2(__NR_setns, slot_fd(s->n[0]), s->n[1]);
     case COAM_OP_UNSHARE: return SYS1(__NR_unshare, s->n[0]);
+    case COAM_OP_MONITOR: return step_monitor(s);
     case COAM_OP_CLONE: return step_clone(s->n[0]);
     case COAM_OP_WAIT_MAPS:
       r = report(COAM_REPORT_MAPS, 0, NULL, -1);

@@ -122,8 +122,16 @@ static long ready(const struct coam_step *s) {
 }
 
 static long execute(const struct coam_step *s) {
+  static char listen_pid[40];
   char **argv = plan_vector(s->s[1], s->n[1]), **envp = plan_environment(s->s[2], s->n[2]);
   if (!argv || !envp || s->n[1] == 0) return -E2BIG;
+  /* Who takes sockets over compares this with its own pid, which is known here alone. */
+  for (char **e = envp; (s->flags & 1) && *e; e++)
+    if (text_equal(*e, "LISTEN_PID=")) {
+      const char *end = listen_pid + sizeof listen_pid;
+      number_append(text_append(listen_pid, end, *e), end, SYS0(__NR_getpid));
+      *e = listen_pid;
+    }
   if (!helper.program) helper.program = argv[0];
   unsigned first = helper.plan->fd_base;
   SYS3(__NR_close_range, first + 1, ~0u, 0);
