@@ -43,13 +43,27 @@ TEST_CASE("registries.d: the narrowest scope that says something counts", "[libt
 }
 
 TEST_CASE("registries.d: what is not understood is refused with its line", "[libtrust][policy]") {
-  for (const char* bad :
-       {"docker", "docker:\n  - a", "docker:\n\ta: b", "default-docker: [1]", "docker: &a {}",
-        "docker:\n  a: |\n   text", "a: b: c", "docker: text", "default-docker:\n  lookaside: ftp://x",
-        "default-docker:\n  lookaside: file://x", "default-docker:\n  lookaside: {}",
-        "default-docker:\n  use-sigstore-attachments: maybe", "a: 1\na: 2", "a:\n    b: 1\n  c: 2",
-        "a: 'open", "a: 'x' y", "{", "{\"docker\":1}", "\"a\\n\": 1", "a: 1\n  b: 2",
-        "docker:\n  a:\n    lookaside: true"}) {
+  for (const char* bad : {"docker",
+                          "docker:\n  - a",
+                          "docker:\n\ta: b",
+                          "default-docker: [1]",
+                          "docker: &a {}",
+                          "docker:\n  a: |\n   text",
+                          "a: b: c",
+                          "docker: text",
+                          "default-docker:\n  lookaside: ftp://x",
+                          "default-docker:\n  lookaside: file://x",
+                          "default-docker:\n  lookaside: {}",
+                          "default-docker:\n  use-sigstore-attachments: maybe",
+                          "a: 1\na: 2",
+                          "a:\n    b: 1\n  c: 2",
+                          "a: 'open",
+                          "a: 'x' y",
+                          "{",
+                          "{\"docker\":1}",
+                          "\"a\\n\": 1",
+                          "a: 1\n  b: 2",
+                          "docker:\n  a:\n    lookaside: true"}) {
     INFO(bad);
     SignatureStores stores;
     CHECK(base::HasReason(stores.Add("x.yaml", bad), "policy.invalid"));
@@ -72,10 +86,11 @@ TEST_CASE("signature files: each format comes back as it was written", "[libtrus
   CHECK(read->signature == cosign.signature);
   const PolicySignature simple{PolicySignature::Kind::kSimpleSigning, "\x90 message", ""};
   CHECK(ReadSignatureBlob(WriteSignatureBlob(simple))->bytes == simple.bytes);
-  CHECK(ReadSignatureBlob(std::string("\0simple-signing\nx", 17))->bytes == "x");
-  for (std::string bad : {std::string(), std::string("text"), std::string("\0", 1),
-                          std::string("\0other\nx", 8), std::string("\0sigstore-json\n{}", 17),
-                          std::string("\0sigstore-json\n{", 16)}) {
+  CHECK(ReadSignatureBlob(std::string("\0simple-signing\n\x90", 17))->bytes == "\x90");
+  for (std::string bad :
+       {std::string(), std::string("text"), std::string("\0", 1), std::string("\0other\nx", 8),
+        std::string("\0sigstore-json\n{}", 17), std::string("\0sigstore-json\n{", 16),
+        std::string("\0simple-signing\nx", 17), std::string("\0simple-signing\n", 16)}) {
     CHECK(base::HasReason(ReadSignatureBlob(bad).status(), "policy.signature"));
   }
 }

@@ -37,21 +37,19 @@ absl::StatusOr<PolicySignature> ReadSigstore(std::string_view text) {
 }  // namespace
 
 absl::StatusOr<PolicySignature> ReadSignatureBlob(std::string_view bytes) {
-  if (bytes.empty()) return Bad("it is empty");
-  PolicySignature out;
-  if (bytes[0] != '\0') {
-    // An OpenPGP message begins with a packet, whose first bit is set.
-    if ((static_cast<unsigned char>(bytes[0]) & 0x80) == 0) return Bad("its format is not known");
-    out.bytes = bytes;
-    return out;
+  if (bytes.starts_with('\0')) {
+    bytes.remove_prefix(1);
+    size_t end = bytes.substr(0, 100).find('\n');
+    if (end == std::string_view::npos) return Bad("its format is not named");
+    std::string_view format = bytes.substr(0, end);
+    bytes.remove_prefix(end + 1);
+    if (format == kSigstoreJson) return ReadSigstore(bytes);
+    if (format != "simple-signing") return Bad("its format is not known");
   }
-  bytes.remove_prefix(1);
-  size_t end = bytes.substr(0, 100).find('\n');
-  if (end == std::string_view::npos) return Bad("its format is not named");
-  std::string_view format = bytes.substr(0, end);
-  bytes.remove_prefix(end + 1);
-  if (format == kSigstoreJson) return ReadSigstore(bytes);
-  if (format != "simple-signing") return Bad("its format is not known");
+  // An OpenPGP message begins with a packet, whose first bit is set.
+  if (bytes.empty() || (static_cast<unsigned char>(bytes[0]) & 0x80) == 0)
+    return Bad("it holds no OpenPGP message");
+  PolicySignature out;
   out.bytes = bytes;
   return out;
 }
