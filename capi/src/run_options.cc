@@ -86,11 +86,12 @@ constexpr OptionFamily kFamilies[] = {
 };
 
 constexpr const char* kFeatures[] = {
-    "run.attach",         "run.cgroup.v1", "run.cgroup.v2",  "run.console",    "run.devices",
-    "run.events",         "run.exec",      "run.hooks",      "run.log",        "run.masks",
-    "run.monitor",        "run.mounts",    "run.namespaces", "run.notify",     "run.pause",
-    "run.print_plan",     "run.rlimits",   "run.rootless",   "run.scheduling", "run.seccomp",
-    "run.seccomp.notify", "run.sysctl",    "run.userns",
+    "run.attach",     "run.cgroup.v1",   "run.cgroup.v2",  "run.console", "run.devices",
+    "run.events",     "run.exec",        "run.hooks",      "run.idmap",   "run.intel_rdt",
+    "run.labels",     "run.log",         "run.masks",      "run.monitor", "run.mounts",
+    "run.namespaces", "run.net_devices", "run.notify",     "run.pause",   "run.print_plan",
+    "run.rlimits",    "run.rootless",    "run.scheduling", "run.seccomp", "run.seccomp.notify",
+    "run.sysctl",     "run.tmpcopyup",   "run.userns",
 };
 
 absl::StatusOr<run::Stdio> ReadStdio(const OptionReader& options, std::string_view key) {

@@ -73,6 +73,19 @@ TEST_CASE("CVE-2024-21626: no descriptor of the host reaches the program or its 
   close(forgotten);
 }
 
+TEST_CASE("CVE-2024-21626: a directory that the host passes on is no place to start in",
+          "[liboci][runtime][root]") {
+  COAM_NEEDS_CONTAINERS();
+  TestBundle b;
+  base::UniqueFd host(open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  Spec s = TestBundle::SpecOf({"ls"});
+  s.process->cwd = "/proc/self/fd/3";
+  CreateOptions o = b.Options(s);
+  o.pass_fds.push_back({host.get(), 3});
+  base::Op op;
+  REQUIRE_REASON(b.NewRuntime()->Run(op, o), "run.cwd");
+}
+
 TEST_CASE("CVE-2025-31133: masks use the host's null device, whatever the image has",
           "[liboci][runtime][root]") {
   COAM_NEEDS_CONTAINERS();

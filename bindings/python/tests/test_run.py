@@ -42,6 +42,13 @@ class DocumentTest(unittest.TestCase):
         lines = {line["name"]: line for line in coaming.run.probe()}
         self.assertTrue(lines["run.namespace.pid"]["works"])
 
+    def test_features_of_linux(self):
+        linux = coaming.run.features()["linux"]
+        self.assertTrue(linux["netDevices"]["enabled"])
+        self.assertTrue(linux["mountExtensions"]["idmap"]["enabled"])
+        self.assertEqual(linux["intelRdt"],
+                         {"enabled": True, "schemata": True, "monitoring": True})
+
     def test_signals(self):
         self.assertEqual(coaming.run.signal_number("SIGTERM"), 15)
         self.assertEqual(coaming.run.signal_number("RTMIN+1"), 35)
@@ -68,6 +75,28 @@ class ContainerTest(unittest.TestCase):
     def tearDownClass(cls):
         cls.runtime.close()
         shutil.rmtree(cls.dir)
+
+    def test_a_label_without_its_module_is_an_error_or_a_note(self):
+        if os.path.exists("/sys/module/apparmor/parameters/enabled"):
+            self.skipTest("this kernel has AppArmor")
+        spec = self.spec("true")
+        spec["process"]["apparmorProfile"] = "docker-default"
+        with self.assertRaises(errors.UnsupportedError) as caught:
+            self.runtime.run("label", bundle=self.dir, spec=spec)
+        self.assertEqual(caught.exception.details["spec.member"], "process.apparmorProfile")
+        lenient = coaming.run.Runtime(state_root=os.path.join(self.dir, "lenient"),
+                                      cgroup_parent="/coaming-test", lenient_labels=True)
+        self.addCleanup(lenient.close)
+        container = lenient.run("label", bundle=self.dir, spec=spec)
+        self.assertEqual(container.wait().code, 0)
+        container.delete()
+
+    def test_a_network_device_that_is_not_there_has_its_own_reason(self):
+        spec = self.spec("true")
+        spec["linux"]["netDevices"] = {"missing0": {"name": "eth0"}}
+        with self.assertRaises(errors.ContainerError) as caught:
+            self.runtime.run("netdev", bundle=self.dir, spec=spec)
+        self.assertEqual(caught.exception.reason, "run.network")
 
     def spec(self, *args, terminal=False):
         spec = coaming.run.default_spec()
