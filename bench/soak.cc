@@ -3,7 +3,8 @@
 //
 //   soak BUNDLE [--runs N] [--ballast MIB] [--busy THREADS] [--at-once N]
 //
-// Root; `bench/run_bench` makes the bundle that is used for figures. Exit status 1 if anything leaks.
+// Root. BUNDLE is any whose program ends by itself with 0, such as /bin/true. Exit status 1 if a run
+// fails or anything leaks.
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
