@@ -35,7 +35,8 @@ class FilterCache {
   void ToDisk(const std::string& key, const Filter& filter) const;
   const std::string directory_;
   absl::Mutex mutex_;
-  std::list<std::pair<std::string, std::shared_ptr<const Filter>>> recent_ ABSL_GUARDED_BY(mutex_);
+  // By the profile itself: comparing values is quicker than writing them out as a key.
+  std::list<std::pair<Seccomp, std::shared_ptr<const Filter>>> recent_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace coaming::run

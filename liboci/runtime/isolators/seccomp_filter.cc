@@ -192,15 +192,15 @@ constexpr size_t kRecent = 16;
 
 absl::StatusOr<std::shared_ptr<const Filter>> FilterCache::Get(const Seccomp& profile,
                                                                std::vector<std::string>* warnings) {
-  std::string key = KeyOf(profile);
   {
     absl::MutexLock lock(&mutex_);
     for (auto it = recent_.begin(); it != recent_.end(); ++it)
-      if (it->first == key) {
+      if (it->first == profile) {
         recent_.splice(recent_.begin(), recent_, it);
         return it->second;
       }
   }
+  const std::string key = KeyOf(profile);
   std::shared_ptr<const Filter> filter = FromDisk(key);
   if (filter == nullptr) {
     COAM_ASSIGN_OR_RETURN(Filter made, CompileFilter(profile, warnings));
@@ -208,7 +208,7 @@ absl::StatusOr<std::shared_ptr<const Filter>> FilterCache::Get(const Seccomp& pr
     ToDisk(key, *filter);
   }
   absl::MutexLock lock(&mutex_);
-  recent_.emplace_front(std::move(key), filter);
+  recent_.emplace_front(profile, filter);
   if (recent_.size() > kRecent) recent_.pop_back();
   return filter;
 }
