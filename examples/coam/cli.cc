@@ -56,6 +56,12 @@ std::string Help(const Personality& personality, const Command* command) {
   return command != nullptr ? CommandHelp(personality, *command) : PersonalityHelp(personality);
 }
 
+// True if `message` begins with `subject`, or says "of SUBJECT:".
+bool Names(std::string_view message, std::string_view subject) {
+  if (message.starts_with(subject)) return true;
+  return message.find("of " + std::string(subject) + ":") != std::string_view::npos;
+}
+
 }  // namespace
 
 bool Invocation::Has(std::string_view flag) const {
@@ -146,9 +152,11 @@ int Invocation::Fail(const Error& error, std::string_view subject) const {
     Buf text;
     if (coam_error_to_json(error.get(), Take(text), nullptr) == COAM_OK) Say(Text(text));
   } else {
+    const std::string message(Text(coam_error_message(error.get())));
     std::string line = std::string(personality->name) + ": ";
-    if (!subject.empty()) line += std::string(subject) + ": ";
-    Say(line + std::string(Text(coam_error_message(error.get()))));
+    // A message that names the subject in its own place needs it no second time.
+    if (!subject.empty() && !Names(message, subject)) line += std::string(subject) + ": ";
+    Say(line + message);
     if (const auto hint = Text(coam_error_hint(error.get())); !hint.empty()) {
       Say("hint: " + std::string(hint));
     }

@@ -98,6 +98,8 @@ TEST_CASE("cli: tables align and sizes read well", "[coam]") {
   table.Row({"wide cell", "x"});
   CHECK(table.Render() == "A          LONG\nwide cell  x\n");
   CHECK(table.Render(false) == "wide cell  x\n");
+  table.Row({"short", ""});
+  CHECK(table.Render(false) == "wide cell  x\nshort\n");
   CHECK(HumanBytes(1023) == "1023 B");
   CHECK(HumanBytes(1536) == "1.5 KiB");
   CHECK(JsonQuote("a\"\n") == "\"a\\\"\\u000a\"");

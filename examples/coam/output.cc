@@ -45,6 +45,8 @@ std::string Table::Render(bool legend) const {
         out.append(cell - row[c].size(), ' ');
       }
     }
+    // Empty cells at the end leave nothing behind, but where a program's own table is to be met.
+    while (gap_ == 2 && width_ == 0 && out.ends_with(' ')) out.pop_back();
     out += '\n';
   }
   return out;
