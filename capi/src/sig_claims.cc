@@ -30,8 +30,8 @@ coam_code coam_sig_claim_sign(coam_context* context, const coam_sig_key* key, co
     COAM_RETURN_IF_ERROR(capi::NotNull(digest, "digest"));
     COAM_RETURN_IF_ERROR(capi::NotNull(reference, "reference"));
     COAM_RETURN_IF_ERROR(capi::NotNull(ret_signature, "ret_signature"));
-    COAM_ASSIGN_OR_RETURN(std::string made, trust::SignClaim(key->key, digest, reference,
-                                                             capi::NowSeconds(0)));
+    COAM_ASSIGN_OR_RETURN(std::string made,
+                          trust::SignClaim(key->key, digest, reference, capi::NowSeconds(0)));
     *ret_signature = new coam_buf(std::move(made));
     return absl::OkStatus();
   });
@@ -48,9 +48,9 @@ coam_code coam_sig_claim_verify(coam_context* context, const coam_sig_keyring* k
     COAM_ASSIGN_OR_RETURN(auto how, capi::ReadSigVerify(options));
     capi::Call call(context, options);
     capi::TimedOp timed(call.op(), how.time);
-    COAM_ASSIGN_OR_RETURN(const openpgp::Message message,
-                          openpgp::VerifyInline(capi::Bytes(signature, size), keyring->keys,
-                                                how.policy, timed.op()));
+    COAM_ASSIGN_OR_RETURN(
+        const openpgp::Message message,
+        openpgp::VerifyInline(capi::Bytes(signature, size), keyring->keys, how.policy, timed.op()));
     COAM_RETURN_IF_ERROR(message.verdict.ToStatus("the signature"));
     COAM_ASSIGN_OR_RETURN(const trust::SignedClaim claim,
                           trust::ParseClaim(message.content, trust::kAtomicSignature));
@@ -94,9 +94,8 @@ coam_code coam_sig_cosign_verify(coam_context* context, const void* key, size_t 
     COAM_RETURN_IF_ERROR(capi::NotNull(ret_json, "ret_json"));
     std::vector<trust::PublicKey> keys(1);
     COAM_ASSIGN_OR_RETURN(keys[0], trust::PublicKey::FromPem(capi::Bytes(key, key_size)));
-    COAM_ASSIGN_OR_RETURN(
-        const trust::SignedClaim claim,
-        trust::VerifyCosign(capi::Bytes(payload, payload_size), signature, keys));
+    COAM_ASSIGN_OR_RETURN(const trust::SignedClaim claim,
+                          trust::VerifyCosign(capi::Bytes(payload, payload_size), signature, keys));
     *ret_json = new coam_buf(trust::ClaimToJson(claim, ""));
     return absl::OkStatus();
   });

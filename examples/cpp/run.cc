@@ -58,8 +58,8 @@ int main(int argc, char **argv) {
   int32_t status = 0;
   coam_code code = coam_options_new("run.runtime", where.Out(), error.Out());
   if (code == COAM_OK)
-    code = coam_options_set(where.get(), "state-root", state != nullptr ? state : "/run/run-example",
-                            error.Out());
+    code = coam_options_set(where.get(), "state-root",
+                            state != nullptr ? state : "/run/run-example", error.Out());
   if (code == COAM_OK) code = coam_run_runtime_new(where.get(), runtime.Out(), error.Out());
   if (code == COAM_OK) code = coam_options_new("run.create", how.Out(), error.Out());
   if (code == COAM_OK) code = coam_options_set(how.get(), "bundle", argv[1], error.Out());
