@@ -69,9 +69,8 @@ absl::StatusOr<trust::SignatureStores> LoadStores(const base::Op& op,
     if (!entry.name.ends_with(".yaml")) continue;
     // Links may lead out of the directory: it is the administrator's.
     std::string file = base::JoinPath(registries_dir, entry.name);
-    COAM_ASSIGN_OR_RETURN(
-        std::string yaml,
-        base::ReadHostFile(op, file, op.limits().manifest_bytes, "manifest_bytes"));
+    COAM_ASSIGN_OR_RETURN(std::string yaml, base::ReadHostFile(op, file, op.limits().manifest_bytes,
+                                                               "manifest_bytes"));
     COAM_RETURN_IF_ERROR(out.Add(file, yaml));
   }
   return out;

@@ -55,8 +55,7 @@ class ImageTrust {
                      const Descriptor& d) const;
   // Explain judges the same and tells of every requirement. Schema coam.policy.decision.v1: {"image",
   // "digest","rule","allowed","signatures","requirements":[{"type","holds","reason","message"}]}.
-  absl::StatusOr<std::string> Explain(const base::Op& op, const Env& env,
-                                      const ImageName& name,
+  absl::StatusOr<std::string> Explain(const base::Op& op, const Env& env, const ImageName& name,
                                       const std::optional<Platform>& platform) const;
 
  private:

@@ -28,15 +28,14 @@ absl::StatusOr<std::vector<PolicySignature>> Sign(const SigningKeys& keys, std::
   std::vector<PolicySignature> out;
   if (keys.openpgp.has_value()) {
     PolicySignature one;
-    COAM_ASSIGN_OR_RETURN(one.bytes,
-                          SignClaim(*keys.openpgp, digest, reference,
-                                    base::SystemClock().RealtimeNs() / 1'000'000'000));
+    COAM_ASSIGN_OR_RETURN(one.bytes, SignClaim(*keys.openpgp, digest, reference,
+                                               base::SystemClock().RealtimeNs() / 1'000'000'000));
     out.push_back(std::move(one));
   }
   if (keys.sigstore.has_value()) {
     COAM_ASSIGN_OR_RETURN(CosignClaim made, SignCosignClaim(*keys.sigstore, digest, reference));
-    out.push_back({PolicySignature::Kind::kSigstore, std::move(made.payload),
-                   std::move(made.signature)});
+    out.push_back(
+        {PolicySignature::Kind::kSigstore, std::move(made.payload), std::move(made.signature)});
   }
   return out;
 }
@@ -54,13 +53,12 @@ absl::StatusOr<ImageSigner> LoadImageSigner(const ImageSignerOptions& options, c
     WipeString(&text);
   }
   if (!options.openpgp_key.empty()) {
-    COAM_ASSIGN_OR_RETURN(keys->openpgp,
-                          ReadSecretKey(options.openpgp_key, passphrase.view(), op));
+    COAM_ASSIGN_OR_RETURN(keys->openpgp, ReadSecretKey(options.openpgp_key, passphrase.view(), op));
   }
   if (!options.sigstore_key.empty()) {
-    COAM_ASSIGN_OR_RETURN(std::string pem,
-                          base::ReadHostFile(op, options.sigstore_key, op.limits().keyring_bytes,
-                                             "keyring_bytes"));
+    COAM_ASSIGN_OR_RETURN(
+        std::string pem,
+        base::ReadHostFile(op, options.sigstore_key, op.limits().keyring_bytes, "keyring_bytes"));
     absl::StatusOr<PrivateKey> key = PrivateKey::FromPem(pem, passphrase.view());
     WipeString(&pem);
     if (!key.ok()) return base::Wrap(key.status(), options.sigstore_key);
