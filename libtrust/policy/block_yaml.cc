@@ -69,7 +69,8 @@ class Reader {
       rest = absl::StripLeadingAsciiWhitespace(rest);
       if (!rest.starts_with(':')) return Bad(line->number, "a colon must follow the key");
       rest.remove_prefix(1);
-      if (!rest.empty() && rest[0] != ' ') return Bad(line->number, "a blank must follow the colon");
+      if (!rest.empty() && rest[0] != ' ')
+        return Bad(line->number, "a blank must follow the colon");
     } else {
       size_t colon = 0;
       while (colon < rest.size() &&
@@ -81,8 +82,8 @@ class Reader {
         return Bad(line->number, "want KEY: VALUE");
       }
       line->key = absl::StripTrailingAsciiWhitespace(rest.substr(0, colon));
-      if (line->key.empty() || std::string_view("?{}[],&*!|>@`%").find(line->key[0]) !=
-                                   std::string_view::npos) {
+      if (line->key.empty() ||
+          std::string_view("?{}[],&*!|>@`%").find(line->key[0]) != std::string_view::npos) {
         return Bad(line->number, "this kind of YAML is not read here");
       }
       rest.remove_prefix(colon + 1);

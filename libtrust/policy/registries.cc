@@ -49,8 +49,7 @@ absl::Status SignatureStores::Add(std::string_view file, std::string_view text) 
     if (v.is_null()) return out;
     if (!v.is_object()) return Bad(where, "want a mapping");
     COAM_RETURN_IF_ERROR(ReadUrl(where, v, "lookaside", "sigstore", &out.lookaside));
-    COAM_RETURN_IF_ERROR(
-        ReadUrl(where, v, "lookaside-staging", "sigstore-staging", &out.staging));
+    COAM_RETURN_IF_ERROR(ReadUrl(where, v, "lookaside-staging", "sigstore-staging", &out.staging));
     if (const Value* use = v.Find("use-sigstore-attachments"); use != nullptr && !use->is_null()) {
       if (!use->is_bool()) return Bad(where, "use-sigstore-attachments must be true or false");
       out.attachments = use->as_bool();
