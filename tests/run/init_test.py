@@ -1,5 +1,5 @@
 """examples/init as the first process of a pid namespace: starts, restarts, reaps, shuts down. In a
-machine: tests/guest."""
+machine: tests/guest/boot_init."""
 import json
 import os
 import select
