@@ -29,6 +29,7 @@ constexpr OptionRow kRuntimeRows[] = {
      "directory for compiled seccomp filters (else memory only)"},
     {"lenient-labels", kBool, "false", "1.0",
      "leave out AppArmor and SELinux labels that this kernel lacks, with a note"},
+    {"hook-env", kMap, "", "1.0", "environment of hooks that the configuration gives none"},
 };
 
 #define COAM_RUN_STDIO_ROWS                                                                     \
@@ -179,6 +180,8 @@ absl::StatusOr<run::RuntimeOptions> ReadRuntimeOptions(const OptionReader& optio
   out.cgroup_parent = options.String("cgroup-parent");
   out.seccomp_cache = options.String("seccomp-cache");
   out.lenient_labels = options.Bool("lenient-labels");
+  for (const auto& [name, value] : options.Map("hook-env"))
+    out.hook_env.push_back(absl::StrCat(name, "=", value));
   return out;
 }
 

@@ -44,6 +44,7 @@ int FailRun(Invocation& in, const Error& error) {
 }
 
 Runtime OpenRuntime(Invocation& in, int* code) {
+  if (IsRunc(in) && !RuncLogIsUsable(in, code)) return nullptr;
   Error error;
   Options options;
   Runtime runtime;
@@ -67,6 +68,9 @@ Runtime OpenRuntime(Invocation& in, int* code) {
   if (geteuid() == 0) set("seccomp-cache", "/run/coaming-seccomp");
   // Callers of runc's words give profiles wherever they run, as crun takes them.
   if (IsRunc(in)) set("lenient-labels", "true");
+  // Hooks see what the tool was called with; coming from an engine that is what they expect.
+  for (char** variable = environ; *variable != nullptr; ++variable)
+    if (**variable != '=') set("hook-env", *variable);
   ok = ok && coam_run_runtime_new(options.get(), Take(runtime), Take(error)) == COAM_OK;
   if (!ok) *code = FailRun(in, error);
   return runtime;

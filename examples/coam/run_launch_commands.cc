@@ -217,8 +217,9 @@ int RunCommand(Invocation& in) {
   if (coam_run_container_wait(c.get(), nullptr, &status, nullptr, Take(error)) != COAM_OK)
     return FailRun(in, error);
   g_target = 0;
-  if (!in.Has("keep") &&
-      coam_run_container_delete(c.get(), in.context(), 1, nullptr, Take(error)) != COAM_OK)
+  if (in.Has("keep")) return status;
+  const Options last = in.MakeOptions("run.wait");
+  if (coam_run_container_delete(c.get(), in.context(), 1, last.get(), Take(error)) != COAM_OK)
     return FailRun(in, error);
   return status;
 }

@@ -24,6 +24,8 @@ int FailText(Invocation& in, const std::string& message);
 bool IsRunc(const Invocation& in);
 // RuncLog writes an entry of runc's log (level "error", "warning", "debug"): to --log, else stderr.
 void RuncLog(const Invocation& in, std::string_view level, const std::string& message);
+// RuncLogIsUsable checks --log and --log-format; false: reported, and *code is the exit code.
+bool RuncLogIsUsable(Invocation& in, int* code);
 
 // The commands of run_launch_commands.cc.
 int RunCommand(Invocation& in);

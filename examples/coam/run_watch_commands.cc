@@ -90,11 +90,19 @@ int DeleteCommand(Invocation& in) {
   int code = 0, worst = 0;
   const Runtime runtime = OpenRuntime(in, &code);
   if (!runtime) return code;
+  const Options o = in.MakeOptions("run.wait");
+  if (!o) return 2;
   for (const std::string& id : in.args) {
     Error error;
-    if (coam_run_remove(runtime.get(), in.context(), id.c_str(), in.Has("force"), Take(error)) !=
-        COAM_OK)
-      worst = FailRun(in, error);
+    Container c;
+    // What a killed host left half-made cannot be opened, but it can be removed.
+    const bool opened =
+        coam_run_container_open(runtime.get(), id.c_str(), Take(c), nullptr) == COAM_OK;
+    const coam_code done = opened ? coam_run_container_delete(c.get(), in.context(),
+                                                              in.Has("force"), o.get(), Take(error))
+                                  : coam_run_remove(runtime.get(), in.context(), id.c_str(),
+                                                    in.Has("force"), Take(error));
+    if (done != COAM_OK) worst = FailRun(in, error);
   }
   return worst;
 }

@@ -4,6 +4,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 
 #include "examples/coam/commands.h"
 #include "examples/coam/parse.h"
@@ -70,6 +72,25 @@ void RuncLog(const Invocation& in, std::string_view level, const std::string& me
   if (fd < 0 || write(fd, text.data(), text.size()) < 0) Say("cannot write " + log);
   if (fd >= 0) close(fd);
   if (level == "error") Say(message);
+}
+
+bool RuncLogIsUsable(Invocation& in, int* code) {
+  *code = 1;
+  if (const std::string format = in.Value("log-format", "text");
+      format != "text" && format != "json") {
+    Say("unknown log-format \"" + format + "\"");
+    return false;
+  }
+  if (const std::string log = in.Value("log"); !log.empty()) {
+    const int fd = open(log.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+    if (fd < 0) {
+      Say("opening " + log + ": " + strerror(errno));
+      return false;
+    }
+    close(fd);
+  }
+  *code = 0;
+  return true;
 }
 
 void RuncNote(Invocation& in, std::string_view subject, std::string_view text) {

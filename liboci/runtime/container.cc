@@ -131,10 +131,11 @@ absl::Status Container::Start(const base::Op& op) {
   }
   internal::Announce(*c.host, "started", c.record);
   if (!c.spec.hooks.poststart.empty()) {
-    absl::Status hooks = internal::RunHooks(op, c.spec.hooks.poststart, "poststart",
+    absl::Status hooks = internal::RunHooks(op, *c.host, c.spec.hooks.poststart, "poststart",
                                             c.StateText(Status::kRunning), c.record.bundle, false);
     if (!hooks.ok()) {
-      Kill(SIGKILL, true).IgnoreError();
+      // Since 1.3 a poststart hook that fails ends the container and deletes it.
+      Delete(base::Op(), /*force=*/true).IgnoreError();
       return hooks;
     }
   }
@@ -180,7 +181,13 @@ absl::Status Container::Delete(const base::Op& op, bool force) {
   if (status != Status::kStopped) {
     if (status == Status::kPaused) c.cgroups().Freeze(false).IgnoreError();
     syscall(SYS_pidfd_send_signal, c.process.pidfd.get(), SIGKILL, nullptr, 0);
-    COAM_RETURN_IF_ERROR(WaitEnd(base::Op(), &c));  // a killed process ends
+    // A killed process ends, unless somebody has frozen it in a cgroup of their own or does not reap
+    // what it waits for.
+    base::Op patient;
+    patient.set_deadline(base::Deadline::AfterMs(10'000, patient.clock()));
+    if (!WaitEnd(patient, &c).ok())
+      return base::Fail("run.kill") << "process " << c.record.pid << " of container \""
+                                    << c.record.id << "\" was killed and does not end";
   }
   // Reaped if it is ours and nobody has waited; a monitor has ended with its container, or does now.
   absl::StatusOr<std::optional<ExitStatus>> exit = c.process.TryWait();
@@ -204,8 +211,8 @@ absl::Status Container::Delete(const base::Op& op, bool force) {
     op.AddNote("run.rdt", c.record.id, base::GetError(s).message);
   COAM_RETURN_IF_ERROR(c.host->store.Remove(c.record.id));
   internal::Announce(*c.host, "deleted", c.record, -1, exit.ok() ? *exit : std::nullopt);
-  return internal::RunHooks(op, c.spec.hooks.poststop, "poststop", c.StateText(Status::kStopped),
-                            c.record.bundle, true);
+  return internal::RunHooks(op, *c.host, c.spec.hooks.poststop, "poststop",
+                            c.StateText(Status::kStopped), c.record.bundle, true);
 }
 
 absl::StatusOr<ContainerInfo> Container::Info() const {

@@ -16,14 +16,15 @@
 
 namespace coaming::run::internal {
 
-absl::Status RunHooks(const base::Op& op, const std::vector<Hook>& hooks, std::string_view kind,
-                      const std::string& state, const std::string& bundle, bool go_on) {
+absl::Status RunHooks(const base::Op& op, const RuntimeRep& host, const std::vector<Hook>& hooks,
+                      std::string_view kind, const std::string& state, const std::string& bundle,
+                      bool go_on) {
   for (const Hook& h : hooks) {
     base::ProgramSpec program;
     program.program = h.path;
     program.argv = h.args;
     if (program.argv.empty()) program.argv.push_back(h.path);
-    program.env = h.env;
+    program.env = h.env.empty() ? host.options.hook_env : h.env;
     program.stdin_bytes = state;
     program.cwd = bundle;
     base::Op limited = op;

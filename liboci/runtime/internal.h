@@ -120,8 +120,9 @@ void AddListenEnv(const LaunchOptions& options, std::vector<std::string>* env);
 
 // RunHooks runs hooks on the host with `state` on their input; the first failure stops them unless
 // `go_on`, which gathers failures as notes.
-absl::Status RunHooks(const base::Op& op, const std::vector<Hook>& hooks, std::string_view kind,
-                      const std::string& state, const std::string& bundle, bool go_on);
+absl::Status RunHooks(const base::Op& op, const RuntimeRep& host, const std::vector<Hook>& hooks,
+                      std::string_view kind, const std::string& state, const std::string& bundle,
+                      bool go_on);
 
 // WriteIdMaps fills uid_map and gid_map of `pid`.
 absl::Status WriteIdMaps(const base::Op& op, const RuntimeRep& host, const Spec& spec, pid_t pid);

@@ -29,6 +29,7 @@ class Plan {
       kPidfd,      // of the process that is joined
       kProc,       // the host's /proc
       kMonitor,    // descriptor `arg` of the monitor (COAM_MONITOR_*_FD)
+      kNode,  // a detached device node: arg its number; mode with its type, uid, gid of the host
     };
     // Bits of `arg` of a kTree.
     static constexpr uint64_t kRecursive = 1, kNoFollow = 2, kMapRecursive = 4;
@@ -38,6 +39,7 @@ class Plan {
     // kTree with mapped ids: the texts of the maps, or a user namespace that has them.
     std::string uid_map, gid_map, user_namespace;
     bool maps_ids() const { return !uid_map.empty() || !user_namespace.empty(); }
+    uint32_t mode = 0, uid = 0, gid = 0;
   };
 
   // Fills one step; the texts are copied into the plan.

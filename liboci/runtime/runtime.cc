@@ -105,6 +105,16 @@ absl::Status Prepare(RuntimeRep* host, const CreateOptions& o, bool wait_start, 
   c.host = host;
   COAM_RETURN_IF_ERROR(CheckId(o.id));
   COAM_RETURN_IF_ERROR(LoadSpec(o, p));
+  if (const Namespace* user = c.spec.FindNamespace("user"); user != nullptr && user->path.empty() &&
+                                                            c.spec.linux_.uid_mappings.empty() &&
+                                                            c.spec.linux_.gid_mappings.empty()) {
+    // Nothing is asked for: the one user that the program runs as is this one, as in crun.
+    const User ids = c.spec.process ? c.spec.process->user : User();
+    c.spec.linux_.uid_mappings = {{ids.uid, host->facts.euid, 1}};
+    c.spec.linux_.gid_mappings = {{ids.gid, host->facts.egid, 1}};
+    p->warnings.push_back(absl::StrCat("linux.uidMappings: none given, so only user ", ids.uid,
+                                       " and group ", ids.gid, " are mapped"));
+  }
   COAM_RETURN_IF_ERROR(Validate(c.spec, &p->warnings));
   c.record.id = o.id;
   c.record.pause = o.pause;
@@ -271,10 +281,10 @@ class Launch {
       COAM_RETURN_IF_ERROR(internal::MoveNetDevices(c_.spec.linux_.net_devices, network));
     // Step 2 of the life cycle is done; that is what "created" means (and what crun says).
     std::string state = c_.StateText(Status::kCreated);
-    COAM_RETURN_IF_ERROR(internal::RunHooks(op_, c_.spec.hooks.prestart, "prestart", state,
+    COAM_RETURN_IF_ERROR(internal::RunHooks(op_, *host_, c_.spec.hooks.prestart, "prestart", state,
                                             c_.record.bundle, false));
-    COAM_RETURN_IF_ERROR(internal::RunHooks(op_, c_.spec.hooks.create_runtime, "createRuntime",
-                                            state, c_.record.bundle, false));
+    COAM_RETURN_IF_ERROR(internal::RunHooks(op_, *host_, c_.spec.hooks.create_runtime,
+                                            "createRuntime", state, c_.record.bundle, false));
     if (o_.on_namespaces == nullptr) return absl::OkStatus();
     NamespacesReady ready;
     ready.id = c_.record.id;
@@ -380,7 +390,8 @@ absl::StatusOr<std::unique_ptr<ContainerRep>> Build(const base::Op& op, RuntimeR
     std::string state = c.StateText(Status::kStopped);
     if (launch.session_ != nullptr) launch.session_->Abort();
     undo.session = nullptr;  // gone with `launch`
-    internal::RunHooks(base::Op(), c.spec.hooks.poststop, "poststop", state, c.record.bundle, true)
+    internal::RunHooks(base::Op(), *host, c.spec.hooks.poststop, "poststop", state, c.record.bundle,
+                       true)
         .IgnoreError();
     return done;
   }
@@ -414,8 +425,8 @@ absl::StatusOr<std::unique_ptr<Container>> Runtime::Run(const base::Op& op,
   const Hooks& hooks = c->rep_->spec.hooks;
   if (!hooks.poststart.empty()) {
     absl::Status s =
-        internal::RunHooks(op, hooks.poststart, "poststart", c->rep_->StateText(Status::kRunning),
-                           c->rep_->record.bundle, false);
+        internal::RunHooks(op, *rep_, hooks.poststart, "poststart",
+                           c->rep_->StateText(Status::kRunning), c->rep_->record.bundle, false);
     if (!s.ok()) {
       c->Delete(base::Op(), /*force=*/true).IgnoreError();
       return s;

@@ -40,7 +40,7 @@ extern "C" {
 typedef struct coam_run_runtime coam_run_runtime;
 
 /* coam_run_runtime_new opens the containers of options "run.runtime" (state-root, launcher, cgroups,
- * cgroup-parent, seccomp-cache, lenient-labels) in *ret_runtime (new).
+ * cgroup-parent, seccomp-cache, lenient-labels, hook-env) in *ret_runtime (new).
  * Errors: core.permission, core.io, run.launcher. */
 COAM_CHECKED coam_code coam_run_runtime_new(const coam_options *options,
                                             coam_run_runtime **ret_runtime, coam_error **ret_error);

@@ -38,6 +38,14 @@ bool DevIsBound(const Spec& spec) {
   return false;
 }
 
+// The host's number for an id of the container; one that is not mapped stays root's.
+uint32_t HostId(const std::vector<IdMap>& maps, uint32_t id) {
+  for (const IdMap& m : maps)
+    if (id >= m.container_id && id - m.container_id < m.size)
+      return m.host_id + (id - m.container_id);
+  return 0;
+}
+
 }  // namespace
 
 absl::Status PrepareDevices(const PlanInput& in, Plan* plan) {
@@ -62,13 +70,30 @@ absl::Status PrepareDevices(const PlanInput& in, Plan* plan) {
           .Num(0, S_IFIFO | d.file_mode.value_or(0666))
           .Num(2, d.uid.value_or(0))
           .Num(3, d.gid.value_or(0));
+      continue;
+    }
+    const uint32_t mode =
+        (d.type == "b" ? S_IFBLK : S_IFCHR) | (d.file_mode.value_or(0666) & 07777);
+    const uint64_t number = makedev(static_cast<unsigned>(d.major), static_cast<unsigned>(d.minor));
+    std::string path = d.path;
+    while (path.size() > 1 && path.back() == '/') path.pop_back();
+    if (bind && in.new_user() && in.facts->euid == 0) {
+      // The host makes it on a file system that nobody sees, with the ids that the container means.
+      Plan::Slot slot{Plan::Slot::Kind::kNode, path, number};
+      slot.mode = mode;
+      slot.uid = HostId(in.spec->linux_.uid_mappings, d.uid.value_or(0));
+      slot.gid = HostId(in.spec->linux_.gid_mappings, d.gid.value_or(0));
+      plan->Add(COAM_OP_BIND_NODE)
+          .Num(0, plan->AddSlot(std::move(slot)))
+          .Text(1, path)
+          .Text(2, path);
     } else if (bind) {
-      plan->Add(COAM_OP_BIND_NODE).Text(1, d.path).Text(2, d.path);
+      plan->Add(COAM_OP_BIND_NODE).Text(1, path).Text(2, path);
     } else {
       plan->Add(COAM_OP_MKNOD)
-          .Text(2, d.path)
-          .Num(0, (d.type == "b" ? S_IFBLK : S_IFCHR) | (d.file_mode.value_or(0666) & 07777))
-          .Num(1, makedev(static_cast<unsigned>(d.major), static_cast<unsigned>(d.minor)))
+          .Text(2, path)
+          .Num(0, mode)
+          .Num(1, number)
           .Num(2, d.uid.value_or(0))
           .Num(3, d.gid.value_or(0));
     }

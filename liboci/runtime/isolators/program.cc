@@ -59,6 +59,9 @@ absl::Status PreparePrivileges(const PlanInput& in, Plan* plan) {
   if (!groups.empty()) std::memcpy(groups.data(), p.user.additional_gids.data(), groups.size());
   // An unprivileged user's map of one group forbids setgroups.
   bool no_groups = in.facts->euid != 0 && p.user.additional_gids.empty();
+  if (auto keep = in.spec->annotations.find("run.oci.keep_original_groups");
+      keep != in.spec->annotations.end() && keep->second == "1" && p.user.additional_gids.empty())
+    no_groups = true;
   Plan::Step user = plan->Add(COAM_OP_USER);
   user.Num(0, p.user.uid)
       .Num(1, p.user.gid)

@@ -54,6 +54,9 @@ absl::Status PrepareRoot(const PlanInput& in, Plan* plan) {
 absl::Status PrepareEnter(const PlanInput& in, Plan* plan) {
   if (!in.has_root()) return absl::OkStatus();
   COAM_ASSIGN_OR_RETURN(uint64_t flags, Propagation(in.spec->linux_.rootfs_propagation));
+  // The program's directory is made where it is missing, as in runc and crun.
+  if (in.process != nullptr && in.process->cwd != "/" && !in.process->cwd.empty())
+    plan->Add(COAM_OP_MKDIR).Text(2, in.process->cwd).Num(0, 0755).Flags(1);
   if (in.spec->root->readonly) plan->Add(COAM_OP_ROOT_READONLY);
   bool shared = (flags & MS_SHARED) != 0;
   plan->Add(COAM_OP_PIVOT).Flags((in.no_pivot ? 1u : 0u) | (shared ? 2u : 0u));

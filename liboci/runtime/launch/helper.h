@@ -10,6 +10,7 @@
 #define MODE_REG 0100000
 #define MODE_CHR 0020000
 #define MODE_LNK 0120000
+#define MODE_FIFO 0010000
 
 struct helper {
   const struct coam_plan_header *plan;

@@ -63,7 +63,8 @@ enum coam_op {
   COAM_OP_MASK = 25,        /* s2 target */
   COAM_OP_READONLY = 26,    /* s2 target */
   COAM_OP_MKNOD = 27,       /* s2 path; n0 mode with type, n1 dev_t, n2 uid, n3 gid */
-  COAM_OP_BIND_NODE = 28,   /* s1 host path, s2 path: a device bound instead of made */
+  COAM_OP_BIND_NODE = 28,   /* s1 host path (or n0 slot of a detached node), s2 path: a device
+                               bound instead of made */
   COAM_OP_SYMLINK = 29,     /* s1 text, s2 path */
   COAM_OP_CONSOLE = 30,     /* n0 rows, n1 columns, n2 uid; sends the master */
   COAM_OP_PIVOT = 31,       /* flags 1: MS_MOVE and chroot instead; 2: the old root shares
@@ -72,7 +73,8 @@ enum coam_op {
   COAM_OP_ROOT_READONLY = 33,
   COAM_OP_TMPCOPYUP = 34, /* s2 target, s3 options of a tmpfs; n1 propagation, n2 recursive attr
                              set, n3 recursive attr clear, n4 attr; what lay there is copied up */
-  COAM_OP_MKDIR = 35,     /* s2 path; n0 mode */
+  COAM_OP_MKDIR = 35,     /* s2 path; n0 mode; flags 1: with what is above it (0755), and if it
+                               cannot be made that is for whoever needs it to say */
   /* Settings of the process and its namespaces */
   COAM_OP_PROC_WRITE = 50,  /* s1 path below the host's /proc, s2 value */
   COAM_OP_HOSTNAME = 51,    /* s1 name */
@@ -89,7 +91,8 @@ enum coam_op {
   /* Privileges */
   COAM_OP_BOUNDING = 70, /* n0 mask of capabilities kept */
   COAM_OP_USER = 71,     /* n0 uid, n1 gid, n2 count of groups, s1 uint32 array; flags 1: no
-                               setgroups */
+                               setgroups. Pipes that are 0, 1 and 2 become the user's, who may
+                               so open them by name. */
   COAM_OP_CAPS = 72,     /* n0 effective, n1 permitted, n2 inheritable, n3 ambient */
   COAM_OP_NO_NEW_PRIVS = 73,
   COAM_OP_SECCOMP = 74, /* s1 sock_filter array, n0 count, n1 flags; flags 1: has a listener */

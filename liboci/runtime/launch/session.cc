@@ -11,6 +11,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -66,6 +67,29 @@ void Reap(int pidfd) {
   }
 }
 
+// MakeNode makes a device node on a tmpfs that is mounted nowhere and gives it as a detached tree.
+absl::StatusOr<base::UniqueFd> MakeNode(const Plan::Slot& slot) {
+  auto fail = [&slot] {
+    return base::FailErrno("run.device", errno) << "making the device " << slot.path;
+  };
+  auto own = [](long fd) { return base::HighFd(static_cast<int>(fd)); };
+  long fd = syscall(SYS_fsopen, "tmpfs", 1u /* FSOPEN_CLOEXEC */);
+  if (fd < 0) return fail();
+  COAM_ASSIGN_OR_RETURN(base::UniqueFd fs, own(fd));
+  if (syscall(SYS_fsconfig, fs.get(), 6u /* FSCONFIG_CMD_CREATE */, nullptr, nullptr, 0) != 0)
+    return fail();
+  fd = syscall(SYS_fsmount, fs.get(), 1u /* FSMOUNT_CLOEXEC */, 0u);
+  if (fd < 0) return fail();
+  COAM_ASSIGN_OR_RETURN(base::UniqueFd mount, own(fd));
+  if (mknodat(mount.get(), "node", slot.mode, slot.arg) != 0 ||
+      fchownat(mount.get(), "node", slot.uid, slot.gid, AT_SYMLINK_NOFOLLOW) != 0 ||
+      fchmodat(mount.get(), "node", slot.mode & 07777, 0) != 0)
+    return fail();
+  fd = syscall(SYS_open_tree, mount.get(), "node", 1u | static_cast<unsigned>(O_CLOEXEC));
+  if (fd < 0) return fail();
+  return own(fd);
+}
+
 absl::StatusOr<base::UniqueFd> OpenSlot(const Plan::Slot& slot, int helper_fd) {
   if (slot.kind == Plan::Slot::Kind::kProc) {
     int fd = OpenAt(AT_FDCWD, slot.path.c_str(), O_PATH | O_DIRECTORY);
@@ -82,6 +106,7 @@ absl::StatusOr<base::UniqueFd> OpenSlot(const Plan::Slot& slot, int helper_fd) {
              << slot.path << " is not a " << NamespaceNames(slot.arg) << " namespace";
     return owner;
   }
+  if (slot.kind == Plan::Slot::Kind::kNode) return MakeNode(slot);
   // kTree: OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC, AT_RECURSIVE
   long fd = syscall(SYS_open_tree, AT_FDCWD, slot.path.c_str(),
                     1u | static_cast<unsigned>(O_CLOEXEC) |

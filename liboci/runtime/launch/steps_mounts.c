@@ -273,7 +273,9 @@ static long step_mknod(const struct coam_step *s) {
 }
 
 static long step_bind_node(const struct coam_step *s) {
-  int tree = (int)sys_open_tree(AT_FDCWD, plan_text(s->s[1]), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+  int tree = s->n[0] != 0 ? slot_fd(s->n[0])
+                          : (int)sys_open_tree(AT_FDCWD, plan_text(s->s[1]),
+                                               OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
   if (tree < 0) return tree;
   int target = ensure_in_root(plan_text(s->s[2]), 0);
   long r = target < 0 ? target : put_tree(tree, target);
@@ -358,6 +360,11 @@ long step_mounts(const struct coam_step *s) {
       return set_attributes(helper.root, 0, 0, s->n[0], (s->n[0] & MS_REC) ? AT_RECURSIVE : 0);
     case COAM_OP_ROOT_READONLY: return set_attributes(helper.root, MOUNT_ATTR_RDONLY, 0, 0, 0);
     case COAM_OP_MKDIR:
+      if (s->flags & 1) {
+        fd = ensure_in_root(plan_text(s->s[2]), 1);
+        if (fd >= 0) sys_close(fd);
+        return 0;
+      }
       fd = parent_in_root(plan_text(s->s[2]), &name);
       if (fd < 0) return fd;
       r = SYS3(__NR_mkdirat, fd, name, s->n[0]);

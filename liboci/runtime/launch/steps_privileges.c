@@ -20,8 +20,19 @@ static long read_caps(struct __user_cap_data_struct data[2]) {
   return SYS2(__NR_capget, &header, data);
 }
 
+/* A program that opens /dev/stdout needs the pipe behind it to be its user's. */
+static void own_pipes(uint64_t uid, uint64_t gid) {
+  for (int fd = 0; fd < 3; fd++) {
+    struct statx st;
+    if (sys_statx(fd, "", AT_EMPTY_PATH, STATX_TYPE | STATX_UID, &st) == 0 &&
+        (st.stx_mode & MODE_TYPE) == MODE_FIFO && st.stx_uid != uid)
+      SYS3(__NR_fchown, fd, uid, gid);
+  }
+}
+
 static long set_user(const struct coam_step *s) {
   long r;
+  if (s->n[0] != 0) own_pipes(s->n[0], s->n[1]);
   if (!(s->flags & 1)) {
     r = SYS2(__NR_setgroups, s->n[2], plan_text(s->s[1]));
     if (r < 0) return r;

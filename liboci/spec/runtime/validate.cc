@@ -86,8 +86,8 @@ absl::Status CheckLinux(const Spec& s) {
   const Namespace* user = s.FindNamespace("user");
   if ((!l.uid_mappings.empty() || !l.gid_mappings.empty()) && user == nullptr)
     return Bad("linux.uidMappings", "mappings need a user namespace");
-  if (user != nullptr && user->path.empty() && (l.uid_mappings.empty() || l.gid_mappings.empty()))
-    return Bad("linux.uidMappings", "a new user namespace needs uid and gid mappings");
+  if (user != nullptr && user->path.empty() && l.uid_mappings.empty() != l.gid_mappings.empty())
+    return Bad("linux.uidMappings", "a new user namespace needs both uid and gid mappings");
   COAM_RETURN_IF_ERROR(CheckMaps(l.uid_mappings, "linux.uidMappings"));
   COAM_RETURN_IF_ERROR(CheckMaps(l.gid_mappings, "linux.gidMappings"));
   if (!l.time_offsets.empty() && s.FindNamespace("time") == nullptr)
@@ -99,6 +99,13 @@ absl::Status CheckLinux(const Spec& s) {
   }
   if ((!s.hostname.empty() || !s.domainname.empty()) && s.FindNamespace("uts") == nullptr)
     return Bad(s.hostname.empty() ? "domainname" : "hostname", "needs a uts namespace");
+  for (const auto& [key, value] : l.sysctl) {
+    if (key == "kernel.hostname" || key == "kernel/hostname")
+      return Bad("linux.sysctl", "kernel.hostname is what hostname is for");
+    if ((key == "kernel.domainname" || key == "kernel/domainname") && !s.domainname.empty() &&
+        s.domainname != value)
+      return Bad("linux.sysctl", "kernel.domainname contradicts domainname");
+  }
   for (const Device& d : l.devices) {
     if (!Absolute(d.path)) return Bad("linux.devices", absl::StrCat(d.path, " is not absolute"));
     if (d.type != "c" && d.type != "b" && d.type != "u" && d.type != "p")
