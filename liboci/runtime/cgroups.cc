@@ -68,32 +68,48 @@ absl::Status Cgroups::Set(const CgroupHost::Tree& tree, std::string_view file,
          << "writing \"" << value << "\" to " << tree.facts.mount << "/" << File(file);
 }
 
+namespace {
+
+// An empty cpuset takes no process, and only a parent that was told to hands its own on. So whatever
+// is empty from the top to `path`, which others may have made, takes over what lies above it.
+void FillCpusets(int dir, const std::string& path) {
+  auto empty = [dir](const std::string& file) {
+    std::string value;
+    int error = 0;
+    return ReadAt(dir, file, &value, &error) && value.size() <= 1;
+  };
+  if (!empty(path + "/cpuset.cpus") && !empty(path + "/cpuset.mems")) return;
+  std::string above;  // with its slash, or empty for the root
+  for (size_t slash = path.find('/');; slash = path.find('/', slash + 1)) {
+    const std::string at = path.substr(0, slash) + "/";
+    for (const char* file : {"cpuset.cpus", "cpuset.mems"}) {
+      std::string value;
+      int error = 0;
+      if (empty(at + file) && ReadAt(dir, above + file, &value, &error))
+        WriteAt(dir, at + file, value);
+    }
+    if (slash == std::string::npos) return;
+    WriteAt(dir, at + "cgroup.clone_children", "1");
+    above = at;
+  }
+}
+
+}  // namespace
+
 absl::Status Cgroups::Make(const CgroupHost::Tree& tree) const {
   int dir = tree.root.fd();
-  if (mkdirat(dir, path_.c_str(), 0755) == 0 || errno == EEXIST) return absl::OkStatus();
-  if (errno == ENOENT) {
-    // Parents, each told to hand its cpus and mems on to its children.
+  bool made = mkdirat(dir, path_.c_str(), 0755) == 0 || errno == EEXIST;
+  if (!made && errno == ENOENT) {
     for (size_t slash = path_.find('/'); slash != std::string::npos;
          slash = path_.find('/', slash + 1)) {
-      std::string above = path_.substr(0, slash);
-      if (mkdirat(dir, above.c_str(), 0755) != 0 && errno != EEXIST) break;
-      if (!tree.facts.v2 && tree.facts.Has("cpuset")) {
-        std::string up = above.rfind('/') == std::string::npos
-                             ? std::string()
-                             : above.substr(0, above.rfind('/') + 1);
-        for (const char* file : {"cpuset.cpus", "cpuset.mems"}) {
-          std::string value, own;
-          int error = 0;
-          if (ReadAt(dir, absl::StrCat(above, "/", file), &own, &error) && own.size() > 1) continue;
-          if (ReadAt(dir, absl::StrCat(up, file), &value, &error))
-            WriteAt(dir, absl::StrCat(above, "/", file), value);
-        }
-        WriteAt(dir, absl::StrCat(above, "/cgroup.clone_children"), "1");
-      }
+      if (mkdirat(dir, path_.substr(0, slash).c_str(), 0755) != 0 && errno != EEXIST) break;
     }
-    if (mkdirat(dir, path_.c_str(), 0755) == 0 || errno == EEXIST) return absl::OkStatus();
+    made = mkdirat(dir, path_.c_str(), 0755) == 0 || errno == EEXIST;
   }
-  return base::FailErrno("run.cgroup", errno) << "making " << tree.facts.mount << "/" << path_;
+  if (!made)
+    return base::FailErrno("run.cgroup", errno) << "making " << tree.facts.mount << "/" << path_;
+  if (!tree.facts.v2 && tree.facts.Has("cpuset")) FillCpusets(dir, path_);
+  return absl::OkStatus();
 }
 
 absl::Status Cgroups::Create(const Resources* resources, std::vector<std::string>* warnings) {
@@ -101,14 +117,6 @@ absl::Status Cgroups::Create(const Resources* resources, std::vector<std::string
   for (const CgroupHost::Tree& t : host_->trees) {
     if (!Uses(t)) continue;
     s = Make(t);
-    if (s.ok() && !t.facts.v2 && t.facts.Has("cpuset") && path_.find('/') == std::string::npos) {
-      // Directly below the root nothing is handed on: an empty set takes no process.
-      for (const char* file : {"cpuset.cpus", "cpuset.mems"}) {
-        std::string value;
-        int error = 0;
-        if (ReadAt(t.root.fd(), file, &value, &error)) WriteAt(t.root.fd(), File(file), value);
-      }
-    }
     if (!s.ok()) break;
   }
   if (s.ok() && resources != nullptr) s = Apply(*resources, false, warnings);
