@@ -109,6 +109,10 @@ int DeleteCommand(Invocation& in) {
 
 int ListCommand(Invocation& in) {
   int code = 0;
+  // A root that was named must be there; the one that is meant by default may still be to come.
+  if (const std::string root = in.Value("root");
+      IsRunc(in) && !root.empty() && access(root.c_str(), F_OK) != 0)
+    return FailText(in, "open " + root + ": " + strerror(errno));
   const Runtime runtime = OpenRuntime(in, &code);
   if (!runtime) return code;
   Error error;

@@ -43,6 +43,11 @@ void RelayTerminal(int master, int exit_fd) {
     cfmakeraw(&mode);
     tcsetattr(STDIN_FILENO, TCSADRAIN, &mode);
   }
+  // What goes to a file or a pipe has the program's own line ends, as with runc.
+  if (termios mode{}; isatty(STDOUT_FILENO) == 0 && tcgetattr(master, &mode) == 0) {
+    mode.c_oflag &= ~static_cast<tcflag_t>(ONLCR);
+    tcsetattr(master, TCSANOW, &mode);
+  }
   winsize size{};
   bool input = true, ended = false;
   for (;;) {
