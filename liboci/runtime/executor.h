@@ -54,7 +54,7 @@ struct RuntimeOptions {
   // AppArmor and SELinux labels that this kernel lacks are left out with a note, as crun does; else
   // they are errors.
   bool lenient_labels = false;
-  std::vector<std::string> hook_env;       // of hooks that the configuration gives no environment
+  std::vector<std::string> hook_env;  // of hooks that the configuration gives no environment
 };
 
 // Where one of the container's standard descriptors goes.
