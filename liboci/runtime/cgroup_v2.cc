@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -30,6 +31,21 @@ uint64_t WeightOfShares(uint64_t shares) {
   return std::clamp<uint64_t>(static_cast<uint64_t>(weight), 1, 10000);
 }
 
+// What memory.swap.max gets: a specification's swap counts memory too, v2's does not. Nothing where
+// it is not set; an unlimited memory lifts the limit of swap as well.
+absl::StatusOr<std::optional<int64_t>> SwapOf(const MemoryResources& m) {
+  const int64_t limit = m.limit.value_or(0), swap = m.swap.value_or(0);
+  if (swap < 0 || (swap == 0 && limit < 0)) return std::optional<int64_t>(-1);
+  if (swap == 0) return std::optional<int64_t>();
+  if (limit <= 0)
+    return base::Fail("run.spec").Detail("spec.member", "linux.resources.memory.swap")
+           << "linux.resources.memory.swap: cgroup v2 needs the limit beside it";
+  if (swap < limit)
+    return base::Fail("run.spec").Detail("spec.member", "linux.resources.memory.swap")
+           << "linux.resources.memory.swap: is less than the limit";
+  return std::optional<int64_t>(swap - limit);
+}
+
 }  // namespace
 
 absl::Status Cgroups::ApplyV2(const Resources& r, bool update, std::vector<std::string>* warnings) {
@@ -50,33 +66,47 @@ absl::Status Cgroups::ApplyV2(const Resources& r, bool update, std::vector<std::
     }
   if (r.memory) {
     const MemoryResources& m = *r.memory;
-    if (m.limit) COAM_RETURN_IF_ERROR(Set(*t, "memory.max", MaxOr(*m.limit)));
-    if (m.swap) {
-      if (*m.swap >= 0 && !m.limit)
-        return base::Fail("run.spec").Detail("spec.member", "linux.resources.memory.swap")
-               << "linux.resources.memory.swap: cgroup v2 needs the limit beside it";
-      int64_t swap = *m.swap < 0 ? -1 : *m.swap - *m.limit;
-      if (*m.swap >= 0 && swap < 0)
-        return base::Fail("run.spec").Detail("spec.member", "linux.resources.memory.swap")
-               << "linux.resources.memory.swap: is less than the limit";
-      COAM_RETURN_IF_ERROR(Set(*t, "memory.swap.max", MaxOr(swap)));
+    // 0 is "not set", as in runc and crun: written out it would kill the container.
+    const int64_t limit = m.limit.value_or(0);
+    COAM_ASSIGN_OR_RETURN(const std::optional<int64_t> swap, SwapOf(m));
+    if (swap) {
+      const int error = WriteAt(t->root.fd(), File("memory.swap.max"), MaxOr(*swap));
+      // A kernel that accounts no swap has no file; only a true limit is lost by that.
+      if (error != 0 && (error != ENOENT || *swap > 0))
+        return base::FailErrno("run.cgroup", error)
+               << "writing \"" << MaxOr(*swap) << "\" to " << t->facts.mount << "/"
+               << File("memory.swap.max");
     }
-    if (m.reservation) COAM_RETURN_IF_ERROR(Set(*t, "memory.low", MaxOr(*m.reservation)));
+    if (limit != 0) COAM_RETURN_IF_ERROR(Set(*t, "memory.max", MaxOr(limit)));
+    if (m.reservation.value_or(0) != 0)
+      COAM_RETURN_IF_ERROR(Set(*t, "memory.low", MaxOr(*m.reservation)));
     if (warnings != nullptr && (m.swappiness || m.kernel || m.kernel_tcp || m.disable_oom_killer))
       warnings->push_back("linux.resources.memory: members that cgroup v2 lacks are ignored");
   }
   if (r.cpu) {
     const CpuResources& c = *r.cpu;
+    // An idle cgroup takes no weight: it wakes before the weight is set, and goes idle after.
+    if (c.idle && *c.idle == 0) COAM_RETURN_IF_ERROR(Set(*t, "cpu.idle", "0"));
     if (c.shares && *c.shares != 0)
       COAM_RETURN_IF_ERROR(Set(*t, "cpu.weight", absl::StrCat(WeightOfShares(*c.shares))));
-    if (c.quota || c.period) {
-      std::string value = c.quota && *c.quota > 0 ? absl::StrCat(*c.quota) : "max";
-      if (c.period) absl::StrAppend(&value, " ", *c.period);
+    if (c.idle && *c.idle != 0) COAM_RETURN_IF_ERROR(Set(*t, "cpu.idle", absl::StrCat(*c.idle)));
+    // The burst may not exceed the quota at any moment: the smaller one of an update goes first.
+    const bool bandwidth = c.quota.value_or(0) != 0 || c.period.value_or(0) != 0;
+    bool burst_left = c.burst.has_value();
+    if (burst_left) {
+      const int error = WriteAt(t->root.fd(), File("cpu.max.burst"), absl::StrCat(*c.burst));
+      if (error != 0 && (error != EINVAL || !bandwidth))
+        return base::FailErrno("run.cgroup", error)
+               << "writing " << *c.burst << " to cpu.max.burst";
+      burst_left = error != 0;
+    }
+    if (bandwidth) {
+      std::string value = c.quota.value_or(0) > 0 ? absl::StrCat(*c.quota) : "max";
+      if (c.period.value_or(0) != 0) absl::StrAppend(&value, " ", *c.period);
       COAM_RETURN_IF_ERROR(Set(*t, "cpu.max", value));
     }
-    if (c.burst) COAM_RETURN_IF_ERROR(Set(*t, "cpu.max.burst", absl::StrCat(*c.burst)));
-    if (c.idle) COAM_RETURN_IF_ERROR(Set(*t, "cpu.idle", absl::StrCat(*c.idle)));
-    if (c.realtime_period || c.realtime_runtime)
+    if (burst_left) COAM_RETURN_IF_ERROR(Set(*t, "cpu.max.burst", absl::StrCat(*c.burst)));
+    if (c.realtime_period.value_or(0) != 0 || c.realtime_runtime.value_or(0) != 0)
       return base::Fail("run.unsupported")
              << "linux.resources.cpu: realtime limits do not exist on cgroup v2";
     if (!c.cpus.empty()) COAM_RETURN_IF_ERROR(Set(*t, "cpuset.cpus", c.cpus));
@@ -85,6 +115,9 @@ absl::Status Cgroups::ApplyV2(const Resources& r, bool update, std::vector<std::
   if (r.pids_limit) COAM_RETURN_IF_ERROR(Set(*t, "pids.max", MaxOr(*r.pids_limit)));
   if (r.block_io) {
     const BlockIoResources& b = *r.block_io;
+    if (b.weight && *b.weight != 0 && (*b.weight < 10 || *b.weight > 1000))
+      return base::Fail("run.spec").Detail("spec.member", "linux.resources.blockIO.weight")
+             << "linux.resources.blockIO.weight: " << *b.weight << " is not within 10 to 1000";
     if (b.weight && *b.weight != 0 &&
         WriteAt(t->root.fd(), File("io.bfq.weight"), absl::StrCat(*b.weight)) != 0) {
       uint64_t weight = 1 + (uint64_t{*b.weight} - 10) * 9999 / 990;
@@ -97,8 +130,9 @@ absl::Status Cgroups::ApplyV2(const Resources& r, bool update, std::vector<std::
     auto throttle = [&](std::string_view key,
                         const std::vector<ThrottleDevice>& list) -> absl::Status {
       for (const ThrottleDevice& d : list)
-        COAM_RETURN_IF_ERROR(
-            Set(*t, "io.max", absl::StrCat(d.major, ":", d.minor, " ", key, "=", d.rate)));
+        COAM_RETURN_IF_ERROR(Set(*t, "io.max",
+                                 absl::StrCat(d.major, ":", d.minor, " ", key, "=",
+                                              d.rate == 0 ? "max" : absl::StrCat(d.rate))));
       return absl::OkStatus();
     };
     COAM_RETURN_IF_ERROR(throttle("rbps", b.read_bps));
