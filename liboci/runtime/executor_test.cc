@@ -160,7 +160,7 @@ TEST_CASE("run: a failed step is named with its number and reason", "[liboci][ru
                  "run.exec_not_found");
   REQUIRE_REASON(runtime->Run(op, b.Options(TestBundle::SpecOf({"/etc/passwd"}))), "run.exec");
   s = TestBundle::SpecOf({"true"});
-  s.process->cwd = "/no/where";
+  s.process->cwd = "/etc/passwd";  // no directory; one that is missing is made
   REQUIRE_REASON(runtime->Run(op, b.Options(s)), "run.cwd");
   s = TestBundle::SpecOf({"true"});
   s.linux_.sysctl["vm.swappiness"] = "1";

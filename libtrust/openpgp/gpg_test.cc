@@ -183,7 +183,7 @@ TEST_CASE("gpg: secret keys travel both ways, protected and not", "[libtrust][op
     INFO(key.status().message());
     REQUIRE(key.ok());
     home.Write("data", "data");
-    auto sig = key->SignDetached("data", {.time = now});
+    auto sig = key->SignDetached("data", {.time = std::time(nullptr)});
     REQUIRE(sig.ok());
     home.Write("data.asc", *sig);
     CHECK(home.Gpg("--status-fd 1 --verify data.asc data", &out) == 0);

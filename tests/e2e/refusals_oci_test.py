@@ -298,9 +298,9 @@ class Bundles(world.World):
             file.write("text")
         self.run_bundle("/file", "run.exec", inputs.runtime_config("/file"))
 
-    def test_working_directory_that_is_missing(self):
-        self.run_bundle("/nowhere", "run.cwd", inputs.runtime_config(
-            process={"args": ["/bin/busybox"], "cwd": "/nowhere", "user": {"uid": 0, "gid": 0}}))
+    def test_working_directory_that_is_a_file(self):
+        self.run_bundle("/bin/busybox", "run.cwd", inputs.runtime_config(
+            process={"args": ["/bin/busybox"], "cwd": "/bin/busybox", "user": {"uid": 0, "gid": 0}}))
 
     def test_root_that_is_missing(self):
         self.run_bundle("elsewhere", "run.root", inputs.runtime_config(root={"path": "elsewhere"}))

@@ -172,6 +172,7 @@ TEST_CASE("validate: the defaults pass, and each broken rule names its member", 
       {"linux.uidMappings",
        [](Spec& s) {
          s.linux_.namespaces.push_back({"user", ""});
+         s.linux_.uid_mappings = {{0, 0, 1}};
        }},
       {"linux.timeOffsets", [](Spec& s) { s.linux_.time_offsets["boottime"] = {}; }},
       {"hostname",
