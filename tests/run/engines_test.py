@@ -164,7 +164,8 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
                                                stdout=subprocess.DEVNULL, env=self.env,
                                                stderr=subprocess.DEVNULL))
         self.call(*base, "copy", name, self.rootfs, "/")
-        run = [*base, "run", "--isolation", "oci", "--runtime", RUNC, name, "--"]
+        run = [*base, "run", "--isolation", "oci", "--network", "none", "--runtime", RUNC, name,
+               "--"]
         self.assertEqual(self.call(*run, "/bin/echo", "hello"), "hello\n")
         self.call(*run, "/bin/sh", "-c", "exit 4", code=4)
         self.call(*run, "/bin/sh", "-c", "echo made > /made")
