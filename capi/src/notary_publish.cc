@@ -2,6 +2,7 @@
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "base/core/error.h"
 #include "capi/src/notary.h"
 #include "capi/src/sig.h"
@@ -36,7 +37,7 @@ absl::StatusOr<notary::FileMeta> ReadTarget(const capi::OptionReader& opt, const
   } else {
     out.length = opt.Int("length");
     for (const auto& [name, hex] : opt.Map("hash")) {
-      COAM_ASSIGN_OR_RETURN(base::Digest d, base::Digest::Parse(name + ":" + hex));
+      COAM_ASSIGN_OR_RETURN(base::Digest d, base::Digest::Parse(absl::StrCat(name, ":", hex)));
       out.hashes[name] = d.Bytes();
     }
     if (out.length < 0 || out.hashes.empty())

@@ -4,7 +4,6 @@
 #include "libtrust/policy/policy.h"
 #include "libtrust/policy/simple_signing.h"
 
-namespace base = coaming::base;
 namespace capi = coaming::capi;
 namespace trust = coaming::trust;
 namespace openpgp = coaming::trust::openpgp;

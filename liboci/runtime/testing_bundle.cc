@@ -61,7 +61,8 @@ std::shared_ptr<Runtime> TestBundle::NewRuntime() const {
 
 std::shared_ptr<Runtime> TestBundle::NewRuntime(uint32_t step, bool stop) const {
   std::string helper = REQUIRE_VALUE(ReadKernelFile("liboci/runtime/launch/coaming-launch-stops"));
-  const std::string mark("coaming-launch stops at", 24);
+  std::string mark = "coaming-launch stops at";
+  mark.push_back('\0');
   size_t at = helper.find(mark);
   REQUIRE(at != std::string::npos);
   uint32_t words[2] = {step, stop ? 1u : 0u};
