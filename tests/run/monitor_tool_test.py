@@ -4,30 +4,17 @@ import json
 import os
 import pty
 import select
-import shutil
 import signal
 import socket
 import struct
 import subprocess
 import tempfile
 import termios
-import time
 import unittest
 
+from tests.run.bundle_lab import BUSYBOX, COAM, make_rootfs, until
 from tools.build import junit
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-COAM = os.path.join(ROOT, "examples/coam/coam")
-BUSYBOX = shutil.which("busybox")
-
-
-def until(what, seconds=20):
-    """Polls until what() is true: the end of another process has no descriptor here."""
-    end = time.monotonic() + seconds
-    while not what():
-        if time.monotonic() > end:
-            raise AssertionError("waited in vain")
-        time.sleep(0.01)
 
 
 @unittest.skipUnless(os.geteuid() == 0 and BUSYBOX, "needs root and busybox")
@@ -36,13 +23,7 @@ class MonitorToolTest(unittest.TestCase):
         tmp = tempfile.TemporaryDirectory(prefix="coam-run-tool.", dir="/tmp")
         self.addCleanup(tmp.cleanup)
         self.dir = tmp.name
-        os.chmod(self.dir, 0o755)
-        root = os.path.join(self.dir, "rootfs")
-        for name in ("bin", "dev", "proc", "sys", "etc", "tmp"):
-            os.makedirs(os.path.join(root, name))
-        shutil.copy(BUSYBOX, os.path.join(root, "bin/busybox"))
-        for name in ("sh", "cat", "echo", "sleep", "true", "stty", "seq"):
-            os.symlink("busybox", os.path.join(root, "bin", name))
+        make_rootfs(self.dir, ("sh", "cat", "echo", "sleep", "true", "stty", "seq"))
         subprocess.run([COAM, "spec"], cwd=self.dir, check=True)
         self.name = f"m-{os.getpid()}-{self._testMethodName.replace('_', '-')}"
         self.addCleanup(self.tool, "delete", "--force", self.name)
@@ -151,7 +132,7 @@ class MonitorToolTest(unittest.TestCase):
         events = subprocess.Popen(self.words("events"), stdout=subprocess.PIPE)
         folder = os.path.join(self.dir, "state/.events")
         until(lambda: os.path.isdir(folder) and
-              any(not name.startswith(".") for name in os.listdir(folder)))
+              any(not name.startswith(".") for name in os.listdir(folder)), seconds=20)
         self.ok("run", "-d", self.name)
         self.ok("pause", self.name)
         self.ok("resume", self.name)

@@ -9,21 +9,10 @@ import tempfile
 import time
 import unittest
 
+from tests.run.bundle_lab import BUSYBOX, COAM, ROOT, make_rootfs, until
 from tools.build import junit
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-COAM = os.path.join(ROOT, "examples/coam/coam")
-BUSYBOX = shutil.which("busybox")
 RUNC = shutil.which("runc")
-
-
-def until(what, seconds=10):
-    """Polls until what() is true: the end of another process has no descriptor here."""
-    end = time.monotonic() + seconds
-    while not what():
-        if time.monotonic() > end:
-            raise AssertionError("waited in vain")
-        time.sleep(0.01)
 
 
 @unittest.skipUnless(os.geteuid() == 0 and BUSYBOX, "needs root and busybox")
@@ -32,13 +21,7 @@ class ToolTest(unittest.TestCase):
         tmp = tempfile.TemporaryDirectory(prefix="coam-run-tool.", dir="/tmp")
         self.addCleanup(tmp.cleanup)
         self.dir = tmp.name
-        os.chmod(self.dir, 0o755)
-        root = os.path.join(self.dir, "rootfs")
-        for name in ("bin", "dev", "proc", "sys", "etc", "tmp"):
-            os.makedirs(os.path.join(root, name))
-        shutil.copy(BUSYBOX, os.path.join(root, "bin/busybox"))
-        for name in ("sh", "cat", "echo", "sleep", "true", "ls", "id"):
-            os.symlink("busybox", os.path.join(root, "bin", name))
+        make_rootfs(self.dir, ("sh", "cat", "echo", "sleep", "true", "ls", "id"))
         self.tool("spec")
         self.configure(args=["true"])
         self.ids = []
